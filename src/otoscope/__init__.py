@@ -1,0 +1,36 @@
+"""Otoscope: what an audio model hears, what happens inside it, and what can be left out without loss.
+
+The public names are loaded when first used, so ``import otoscope`` stays cheap and never imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Audio": "otoscope.core.audio",
+    "Card": "otoscope.core.nouns",
+    "Encoded": "otoscope.core.nouns",
+    "Item": "otoscope.core.items",
+    "OtoscopeError": "otoscope.core.errors",
+    "Experiment": "otoscope.experiments.experiment",
+    "Results": "otoscope.results.store",
+    "check": "otoscope.models.conformance",
+    "load": "otoscope.models.resolve",
+    "run": "otoscope.experiments.runner",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'otoscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])
