@@ -23,7 +23,7 @@ _PUBLIC = {
     "run": "otoscope.experiments.runner",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_PUBLIC)]
 
 
 def __getattr__(name: str) -> Any:

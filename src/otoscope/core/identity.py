@@ -48,7 +48,7 @@ def jsonable(value: Any) -> Any:
 
 
 def describe(obj: Any) -> dict[str, Any]:
-    """A dataclass instance as JSON: class name, ``version`` and every field, less later fields at their neutral value."""
+    """A dataclass as JSON: class name, ``version`` and every field, less later fields at their neutral value."""
     out: dict[str, Any] = {"class": type(obj).__name__, "version": int(getattr(type(obj), "version", 1))}
     for f in dataclasses.fields(obj):
         value = getattr(obj, f.name)

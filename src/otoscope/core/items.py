@@ -63,7 +63,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Transformed:
-    """Inputs seen through ``transform``: rendered by ``inner``, then changed jointly. ``label`` is its JSON identity."""
+    """Inputs seen through ``transform``: made by ``inner``, then changed jointly. ``label`` is its identity."""
 
     inner: Inputs
     transform: Callable[[dict[str, Audio]], dict[str, Audio]]

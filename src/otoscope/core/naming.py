@@ -5,7 +5,7 @@ One grammar serves models, tasks, conditions and interventions::
     NAME[:key=value[,key=value...]]
 
 NAME may be a registered name, a hub id (``org/model``), a folder, or ``file:path.py#Object``. Values are read as
-``true``/``false``, ``none``, whole numbers, numbers, else text; a comma belongs to the value unless ``key=`` follows it.
+``true``/``false``, ``none``, numbers, else text; a comma belongs to the value unless ``key=`` follows it.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ Request = Encode | Decide
 @dataclass(frozen=True, eq=False)
 class Encoded:
     """Frames of one sound: per layer a float32 array ``[C, T, D]``, real length only. ``C`` is 1 where the model
-    merges its channels, else the number of channels; ``hop_s`` is the time between frames (None where there is none)."""
+    merges its channels, else the number of channels; ``hop_s`` is the time between frames, or None."""
 
     frames: Mapping[Layer, NDArray[np.float32]]
     hop_s: float | None

@@ -59,7 +59,7 @@ class Registry:
 
     def _all(self) -> dict[str, Entry]:
         if self._plugins is None:
-            found = {}
+            found: dict[str, Entry] = {}
             for ep in sorted(entry_points(group=self.group), key=lambda e: (e.name, e.value)):
                 if ep.name in self._entries or ep.name in found:
                     other = self._entries.get(ep.name) or found[ep.name]
