@@ -42,11 +42,21 @@ class Cell:
             raise ValueError(f"cell status must be one of {', '.join(CELL_STATUSES)}, got {self.status!r}")
 
     def changed(self, **changes: Any) -> Cell:
-        """This cell with other fields; the identity and what it names cannot change."""
-        fixed = {"cell", "identity", "created"} & set(changes)
-        if fixed:
-            raise ValueError(f"a cell's {', '.join(sorted(fixed))} cannot change")
+        """This cell with other fields."""
         return replace(self, **changes)
+
+
+def enlarged(known: Cell, wanted: Cell, now: datetime) -> Cell:
+    """``known`` with each round that is larger in ``wanted``; it is then ``planned`` again. The rounds after one that
+    grew are dropped, because they were planned from it."""
+    for r, n in sorted(wanted.extent.items.items()):
+        if n > known.extent.items.get(r, 0):
+            rounds = [q for q in sorted(wanted.extent.items) if q >= r]
+            extent = known.extent
+            for q in rounds:
+                extent = extent.with_round(q, wanted.extent.items[q], [k for k in wanted.extent.shards if k.round == q])
+            return known.changed(extent=extent, status="planned", n_items=extent.n_items, updated=now)
+    return known
 
 
 def cells_table(cells: Iterable[Cell]) -> pa.Table:

@@ -12,8 +12,8 @@ status       value       meaning
 ============ =========== =================================================================================
 
 Metric ``"*"`` (:data:`WHOLE_ITEM`) stands for every metric of an item: a failed item is one failed row under it, and an
-item that gives no value yet (its kept output is read later) is one ``ok`` row under it with a null value. So every item of
-a shard has a row, and a reader that selects metrics always gets these rows too.
+item that gives no value yet (its kept output is read later) is one ``ok`` row under it with a null value. So every
+item of a shard has a row, and a reader that selects metrics always gets these rows too.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ COST_COLUMNS = tuple(Cost.__dataclass_fields__)
 def item_records(
     item: Item, rows: Sequence[Row], *, cost: Cost = Cost(), output: str | None = None
 ) -> list[dict[str, Any]]:
-    """The records of one item that was answered. A row's factors are the item's and its own (its own win). Without rows:
-    one :data:`WHOLE_ITEM` record. ``output`` is the digest of a kept output."""
+    """The records of one item that was answered. A row's factors are the item's and its own (its own win). Without
+    rows: one :data:`WHOLE_ITEM` record. ``output`` is the digest of a kept output."""
     rows = rows or [Row(WHOLE_ITEM, None)]
     shared = {"item": item.id, "base_id": item.base_id, "group": item.group, "output": output, **asdict(cost)}
     return [

@@ -46,7 +46,7 @@ class Measure:
 
 
 class Columns(Mapping[str, Any]):
-    """Arrays of equal length ``n``: each column metric (finite), each factor, and ``groups``, ``items``, ``base_ids``."""
+    """Arrays of equal length ``n``: each metric (finite), each factor, and ``groups``, ``items``, ``base_ids``."""
 
 
 @dataclass(frozen=True)

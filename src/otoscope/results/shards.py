@@ -83,8 +83,11 @@ class Extent:
         return sum(self.items.values())
 
     def with_round(self, round: int, n_items: int, keys: Iterable[ShardKey]) -> Extent:
-        """This extent with ``round`` replaced, and without later rounds: they were planned from the earlier rows."""
+        """This extent with ``round`` replaced, and without later rounds: they were planned from the earlier rows. The
+        same extent if the round is what it was."""
         keys = tuple(sorted(keys))
+        if self.items.get(round) == n_items and keys == tuple(k for k in self.shards if k.round == round):
+            return self
         if any(k.round != round for k in keys):
             raise ValueError(f"keys of another round than {round}: {[str(k) for k in keys]}")
         kept = tuple(k for k in self.shards if k.round < round)

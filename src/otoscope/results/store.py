@@ -2,90 +2,261 @@
 
 ::
 
-    experiment.json                 format, schema version, one entry per run (versions, hardware, arguments)
-    cells.parquet                   one row per cell
-    items/<cell>/<shard>.a1.parquet rows; see shards.py for the names
-    artefacts/<digest>              kept outputs and fitted things, content-addressed
-    claims/                         lock files; may be deleted at any time no worker runs
+    experiment.json                  format, schema version, one entry per run (versions, hardware, arguments)
+    cells.parquet                    one row per cell
+    items/<cell>/<shard>.a1.parquet  rows; shards.py explains the names and the attempts
+    artefacts/<digest>               kept outputs and fitted things, content-addressed
+    claims/                          lock files; may be deleted whenever nobody works here
+
+Why claims need not be correct: a claim only keeps two workers from doing the same work. If both do it (claims on a
+file system without locks, a deleted folder), they compute the same rows, each writes its own temporary file, and
+either rename leaves a whole shard. What must not be lost to a race, the two files that are rewritten
+(``cells.parquet`` and ``experiment.json``), is read, changed and replaced under a lock that waits. All locks die with
+their process.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
+import filelock
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from otoscope.results.cells import Cell
+from otoscope.core.errors import InputError, StoreError, UsageError
+from otoscope.results import tables
+from otoscope.results.artefacts import Artefacts, pack
+from otoscope.results.audit import audit
+from otoscope.results.cells import Cell, cells_from, cells_table, enlarged
+from otoscope.results.files import is_temporary, store_errors, sweep_temporaries, write_durably
+from otoscope.results.schema import ROWS, SCHEMA_VERSION, WHOLE_ITEM
+from otoscope.results.shardfiles import ShardFolder, Tally
 from otoscope.results.shards import ShardKey
 
+FORMAT = "otoscope-results"
 ShardState = Literal["missing", "done", "failures"]
+
+_LOCK_TIMEOUT_S = 300.0
+_RESTORE = "Restore it from a copy; the rows under items/ are not affected."
 
 
 class Results:
-    """One run directory. Every method that reads or writes raises :class:`StoreError` with the path."""
+    """One run directory, made by :meth:`open`. Whatever cannot be read or written raises :class:`StoreError` with the
+    path; rows that break the schema raise :class:`InputError`."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.artefacts = Artefacts(path / "artefacts")
+        self._cells: tuple[tuple[int, int, int], list[Cell]] | None = None
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False) -> Results:
         """Open a run directory; with ``create`` make it where there is none (or an empty folder), and sweep what
-        killed writers left."""
-        raise NotImplementedError
+        killed writers left. Raises :class:`StoreError` on what is not a run directory, is damaged, or is newer."""
+        results = cls(Path(path))
+        with store_errors(results.path):
+            if create:
+                results._create()
+                results.sweep()
+            results.experiment()
+            results.cells()
+        return results
 
-    # --- the experiment and its cells ---------------------------------------------------------------------------
+    def _create(self) -> None:
+        if (self.path / "experiment.json").is_file():
+            return
+        # What a creation that was killed leaves; anything else is somebody's folder.
+        ours = {"claims", "items", "artefacts", "cells.parquet"}
+        if self.path.is_dir():
+            foreign = sorted(p.name for p in self.path.iterdir() if p.name not in ours and not is_temporary(p.name))
+            if foreign or any((self.path / "items").glob("*")):
+                what = f"holds {foreign[0]!r}" if foreign else "holds rows but no experiment.json"
+                raise StoreError(
+                    f"is not a run directory and not empty ({what})", where=str(self.path), fix="Name another."
+                )
+        for name in ("claims", "items", "artefacts"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+        with self._lock("cells"), self._lock("experiment"):
+            if not (self.path / "cells.parquet").is_file():
+                self._write_cells([])
+            if not (self.path / "experiment.json").is_file():  # written last: it is what makes this a run directory
+                self._write_experiment([])
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        lock_path = self.path / "claims" / f"{name}.lock"
+        with store_errors(lock_path):
+            lock_path.parent.mkdir(exist_ok=True)
+            lock = filelock.FileLock(lock_path, timeout=_LOCK_TIMEOUT_S)
+            try:
+                lock.acquire(poll_interval=0.005)
+            except filelock.Timeout as e:
+                fix = "Is another process stopped while it writes here?"
+                raise StoreError(f"has been locked for {_LOCK_TIMEOUT_S:.0f} s", where=str(lock_path), fix=fix) from e
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # --- the experiment ----------------------------------------------------------------------------------------------
 
     def experiment(self) -> dict[str, Any]:
         """The content of ``experiment.json``: ``{"format", "schema", "runs": [...]}``."""
-        raise NotImplementedError
+        path = self.path / "experiment.json"
+        if not path.is_file():
+            raise StoreError("is not a run directory (it has no experiment.json)", where=str(self.path))
+        with store_errors(path):
+            data = path.read_bytes()
+        try:
+            content: dict[str, Any] = json.loads(data)
+            version, runs = content["schema"], content["runs"]
+            if content["format"] != FORMAT or type(version) is not int or not isinstance(runs, list):
+                raise ValueError("it lacks a format, a schema version or a list of runs")
+        except (ValueError, KeyError, TypeError) as e:
+            raise tables.damaged(path, e, _RESTORE) from e
+        tables.refuse_newer(version, path)
+        return content
 
     def record_run(self, run: Mapping[str, Any]) -> None:
-        """Append one entry to ``runs``."""
-        raise NotImplementedError
+        """Append one entry (plain JSON, finite numbers) to ``runs``."""
+        with self._lock("experiment"):
+            self._write_experiment([*self.experiment()["runs"], dict(run)])
+
+    def _write_experiment(self, runs: list[dict[str, Any]]) -> None:
+        content = {"format": FORMAT, "schema": SCHEMA_VERSION, "runs": runs}
+        try:
+            text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        except (ValueError, TypeError) as e:
+            raise InputError(f"the record of a run must be plain JSON with finite numbers ({e})") from e
+        write_durably(self.path / "experiment.json", text.encode(), "experiment")
+
+    # --- cells -------------------------------------------------------------------------------------------------------
 
     def cells(self) -> list[Cell]:
         """All cells, in the order they were registered."""
-        raise NotImplementedError
+        path = self.path / "cells.parquet"
+        with store_errors(path):
+            stat = path.stat()
+        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if self._cells is None or self._cells[0] != stamp:
+            table, _ = tables.read(path, "cells", _RESTORE)
+            self._cells = stamp, cells_from(table)
+        return list(self._cells[1])
 
     def cell(self, cell: str) -> Cell:
-        raise NotImplementedError
+        """One cell by its digest."""
+        for known in self.cells():
+            if known.cell == cell:
+                return known
+        raise StoreError(f"has no cell {cell!r}", where=str(self.path))
 
     def register(self, cells: Iterable[Cell]) -> list[Cell]:
-        """Add cells that are new; of known ones take over a round's extent where it is larger. Returns the stored cells,
-        in the order given."""
-        raise NotImplementedError
+        """Add cells that are new. Of a known cell only the extent may grow: a round that is larger in ``cells`` than
+        in the store replaces it (and drops the later rounds, which were planned from it), and the cell is ``planned``
+        again. Returns the stored cells in the order given: who asks for fewer items sees the larger extent."""
+        wanted = list(cells)
+        with self._lock("cells"):
+            stored = {c.cell: c for c in self.cells()}
+            before = dict(stored)
+            now = datetime.now(UTC)
+            for c in wanted:
+                known = stored.get(c.cell)
+                if known is None:
+                    stored[c.cell] = c.changed(updated=now, n_items=c.n_items or c.extent.n_items, created=now)
+                elif known.identity != c.identity:
+                    raise StoreError(
+                        f"cell {c.cell!r} ({c.alias}) is stored with another identity", where=str(self.path)
+                    )
+                else:
+                    stored[c.cell] = enlarged(known, c, now)
+            if stored != before:
+                self._write_cells(stored.values())
+        return [stored[c.cell] for c in wanted]
 
     def update_cell(self, cell: str, **changes: Any) -> Cell:
         """Replace fields (``status``, ``error``, ``extent``, ``n_items``, ``n_done``, ``n_failed``) of one cell."""
-        raise NotImplementedError
+        return self.update_cells({cell: changes})[0]
 
     def update_cells(self, changes: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
         """Many updates in one write: ``{cell: {field: value}}``."""
-        raise NotImplementedError
+        with self._lock("cells"):
+            stored = {c.cell: c for c in self.cells()}
+            now = datetime.now(UTC)
+            for name, fields in changes.items():
+                if name not in stored:
+                    raise StoreError(f"has no cell {name!r}", where=str(self.path), fix="Register it first.")
+                if fixed := {"cell", "identity", "created"} & set(fields):
+                    raise ValueError(f"a cell's {', '.join(sorted(fixed))} cannot change")
+                stored[name] = stored[name].changed(**{"updated": now, **fields})
+            if changes:
+                self._write_cells(stored.values())
+        return [stored[name] for name in changes]
+
+    def plan_round(self, cell: str, round: int, n_items: int, keys: Iterable[ShardKey]) -> Cell:
+        """Say what a round consists of. Later rounds are dropped where this changes the round; saying the same again
+        (another worker, a resumed run) changes nothing."""
+        with self._lock("cells"):
+            stored = {c.cell: c for c in self.cells()}
+            known = self.cell(cell)
+            extent = known.extent.with_round(round, n_items, keys)
+            if extent != known.extent:
+                stored[cell] = known.changed(extent=extent, n_items=extent.n_items, updated=datetime.now(UTC))
+                self._write_cells(stored.values())
+        return stored[cell]
+
+    def _write_cells(self, cells: Iterable[Cell]) -> None:
+        write_durably(self.path / "cells.parquet", tables.encode(cells_table(cells), {"kind": "cells"}), "cells")
 
     # --- shards ------------------------------------------------------------------------------------------------------
 
+    def _folder(self, cell: str) -> ShardFolder:
+        return ShardFolder(self.path / "items" / cell, cell)
+
     def write_shard(self, cell: str, key: ShardKey, table: pa.Table) -> Path:
-        """Write the next attempt of a shard (rows from ``schema.row_table``), durably."""
-        raise NotImplementedError
+        """Write the next attempt of a shard (rows from ``schema.row_table``), durably. An ``items`` shard must hold at
+        least one row of each of its items. Raises :class:`InputError` on rows that are not this shard's."""
+        self.cell(cell)
+        return self._folder(cell).write(key, table)
 
     def shard_state(self, cell: str, key: ShardKey) -> ShardState:
         """From the footer alone: ``failures`` if any item failed."""
-        raise NotImplementedError
+        tally = self._folder(cell).tally(key)
+        return "missing" if tally is None else "failures" if tally.n_failed else "done"
 
     def read_shard(self, cell: str, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of the newest attempt, or None."""
-        raise NotImplementedError
+        return self._folder(cell).read(key, columns)
+
+    def progress(self, cell: str) -> Tally:
+        """Items of the cell's extent that have rows now, and how many of them failed: from footers alone."""
+        folder, known = self._folder(cell), self.cell(cell)
+        keys = [k for k in folder.current(known.extent) if k.kind == "items"]
+        tallies = [t for k in keys if (t := folder.tally(k)) is not None]
+        return Tally(sum(t.n_rows for t in tallies), sum(t.n_items for t in tallies), sum(t.n_failed for t in tallies))
 
     @contextmanager
     def claim(self, cell: str, key: ShardKey) -> Iterator[bool]:
         """Whether this worker may have the shard; never waits. Only saves work: see the module."""
-        raise NotImplementedError
-        yield False
+        path = self.path / "claims" / f"{cell}.{key}.lock"
+        with store_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            lock = filelock.FileLock(path, timeout=0)
+            with suppress(filelock.Timeout):
+                lock.acquire(blocking=False)
+        held = lock.is_locked
+        try:
+            yield held
+        finally:
+            if held:
+                with suppress(OSError):  # while it is held; a thousand lock files help nobody
+                    path.unlink()
+                lock.release()
 
     def rows(
         self,
@@ -93,32 +264,54 @@ class Results:
         metrics: Iterable[str] | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Current rows: of the named cells (default: all that are not superseded), newest attempt of each shard that the
-        cell's extent lists, in cell and shard order. ``metrics`` always includes the rows of whole items (``"*"``)."""
-        raise NotImplementedError
+        """Current rows: of the named cells (default: all that are not superseded), newest attempt of each shard that
+        the cell's extent lists, in the order of cells and shards. Shards that are not there yet are not in it
+        (:meth:`progress` counts what is). ``metrics`` always includes the rows of whole items (``"*"``)."""
+        chosen = (
+            [c for c in self.cells() if c.status != "superseded"] if cells is None else [self.cell(c) for c in cells]
+        )
+        if unknown := [c for c in columns or () if c not in ROWS.names]:
+            raise UsageError(f"rows have no column {unknown[0]!r}", fix=f"They have: {', '.join(ROWS.names)}.")
+        wanted = None if metrics is None else pa.array(sorted({*metrics, WHOLE_ITEM}))
+        out_names = list(ROWS.names if columns is None else columns)
+        names = out_names if wanted is None else list(dict.fromkeys([*out_names, "metric"]))
+        parts = []
+        for c in chosen:
+            folder = self._folder(c.cell)
+            for key in folder.current(c.extent):
+                part = folder.read(key, names)
+                if part is not None:
+                    if wanted is not None:
+                        part = part.filter(pc.is_in(part.column("metric").cast(pa.string()), wanted))
+                    parts.append(part.select(out_names))
+        empty = pa.schema([ROWS.field(n) for n in out_names]).empty_table()
+        return pa.concat_tables([empty, *parts]).unify_dictionaries()
 
     def damaged(self) -> list[str]:
-        """One sentence per file that cannot be read as it was written; [] means the directory is sound."""
-        raise NotImplementedError
+        """One sentence per thing that is not as it was written; [] means the directory is sound. Reads everything."""
+        return audit(self.path, self.cells(), self.artefacts)
 
     def verify(self) -> None:
         """Raise :class:`StoreError` that lists everything :meth:`damaged` finds."""
-        raise NotImplementedError
+        if found := self.damaged():
+            raise StoreError(f"{len(found)} damaged: " + " | ".join(found), where=str(self.path))
 
     def sweep(self) -> int:
-        """Delete temporary files whose writer is dead; returns how many."""
-        raise NotImplementedError
+        """Delete temporary files whose writer is dead; returns how many. Safe while others write."""
+        items = self.path / "items"
+        folders = [self.path, self.artefacts.folder, *(sorted(items.iterdir()) if items.is_dir() else [])]
+        return sum(sweep_temporaries(f) for f in folders)
 
-    # --- artefacts -----------------------------------------------------------------------------------------------------
+    # --- artefacts ---------------------------------------------------------------------------------------------------
 
-    def put_artefact(self, content: bytes | Mapping[str, NDArray[Any] | np.generic]) -> str:
+    def put_artefact(self, content: bytes | Mapping[str, Any]) -> str:
         """Store bytes or named arrays; returns the sha256 that names them."""
-        raise NotImplementedError
+        return self.artefacts.put(content if isinstance(content, bytes) else pack(content))
 
     def get_artefact(self, digest: str) -> bytes:
         """The bytes; verified."""
-        raise NotImplementedError
+        return self.artefacts.get(digest)
 
     def get_arrays(self, digest: str) -> dict[str, NDArray[Any]]:
         """The named arrays of an artefact that was stored as such; verified."""
-        raise NotImplementedError
+        return self.artefacts.arrays(digest)

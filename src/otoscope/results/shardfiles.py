@@ -1,0 +1,124 @@
+"""The files of one cell: writing, finding and reading its shards."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from otoscope.core.errors import InputError, StoreError
+from otoscope.results import tables
+from otoscope.results.files import store_errors, write_durably
+from otoscope.results.schema import check_rows
+from otoscope.results.shards import Extent, ShardKey, parse_file_name
+
+FIX = "Delete the file and run the same command again: only this shard is computed anew."
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a shard holds: rows, items with rows, and items that failed."""
+
+    n_rows: int
+    n_items: int
+    n_failed: int
+
+
+class ShardFolder:
+    """``items/<cell>/``. Lists the folder at each call: other workers write here too."""
+
+    def __init__(self, folder: Path, cell: str) -> None:
+        self.folder, self.cell = folder, cell
+
+    def attempts(self) -> dict[ShardKey, list[int]]:
+        """Attempts on disk, ascending. Temporary files and anything else are not shards."""
+        found: dict[ShardKey, list[int]] = {}
+        with store_errors(self.folder):
+            names = sorted(p.name for p in self.folder.iterdir()) if self.folder.is_dir() else []
+        for name in names:
+            if parsed := parse_file_name(name):
+                found.setdefault(parsed[0], []).append(parsed[1])
+        return {k: sorted(v) for k, v in sorted(found.items())}
+
+    def current(self, extent: Extent) -> list[ShardKey]:
+        """Shards that count, in order. Where nothing was planned: all there are, if that is unambiguous."""
+        if extent.items:
+            return list(extent.shards)
+        keys = list(self.attempts())
+        for a, b in itertools.pairwise(keys):
+            if (a.round, a.index, a.kind) == (b.round, b.index, b.kind):
+                raise StoreError(
+                    f"holds two shards {a} and {b} in one place, and the cell's extent does not say which counts",
+                    where=str(self.folder),
+                    fix="Run the same command again.",
+                )
+        return keys
+
+    def newest(self, key: ShardKey) -> Path | None:
+        attempts = self.attempts().get(key)
+        return self.folder / key.file_name(attempts[-1]) if attempts else None
+
+    def write(self, key: ShardKey, table: pa.Table) -> Path:
+        """The next attempt; see :meth:`Results.write_shard`."""
+        tally = self._check(key, table)
+        with store_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / key.file_name(max(self.attempts().get(key, [0])) + 1)
+        meta = {
+            "kind": "rows",
+            "cell": self.cell,
+            "key": str(key),
+            "n_items": tally.n_items,
+            "n_failed": tally.n_failed,
+        }
+        write_durably(path, tables.encode(table, meta), "shard")
+        return path
+
+    def _check(self, key: ShardKey, table: pa.Table) -> Tally:
+        check_rows(table)
+        for name, value in (("cell", self.cell), ("round", key.round), ("shard", key.index)):
+            others = [v for v in pc.unique(table.column(name)).to_pylist() if v != value]
+            if others:
+                raise InputError(f"rows of {name} {others[0]!r} do not belong to {key} of cell {self.cell}")
+        items = pc.unique(table.column("item")).to_pylist()
+        if key.kind == "items" and ShardKey.of(key.round, key.index, items) != key:
+            raise InputError(
+                f"{len(items)} items with rows are not the items that {key} names",
+                where=f"cell {self.cell}",
+                fix="An item that failed or gives no value has a row, too: see failure_records and item_records.",
+            )
+        plain = table.select(["item", "factors", "metric"]).cast(
+            pa.schema([(n, pa.string()) for n in ("item", "factors", "metric")])
+        )
+        if plain.group_by(plain.column_names).aggregate([]).num_rows < table.num_rows:
+            raise InputError("two rows have the same item, factors and metric", where=f"cell {self.cell}, {key}")
+        failed = table.filter(pc.equal(table.column("status").cast(pa.string()), "failed"))
+        return Tally(table.num_rows, len(items), len(pc.unique(failed.column("item"))))
+
+    def tally(self, key: ShardKey) -> Tally | None:
+        """Counts of the newest attempt from its footer, or None."""
+        path = self.newest(key)
+        if path is None:
+            return None
+        meta = tables.read_meta(path, FIX)
+        self._mine(path, key, meta)
+        return Tally(meta["n_rows"], meta["n_items"], meta["n_failed"])
+
+    def read(self, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """Rows of the newest attempt, verified, or None."""
+        path = self.newest(key)
+        return None if path is None else self.read_file(path, key, columns)
+
+    def read_file(self, path: Path, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
+        table, meta = tables.read(path, "rows", FIX, columns)
+        self._mine(path, key, meta)
+        return table
+
+    def _mine(self, path: Path, key: ShardKey, meta: dict[str, object]) -> None:
+        tables.refuse_newer(int(str(meta["schema"])), path)
+        if (meta.get("cell"), meta.get("key")) != (self.cell, str(key)):
+            raise tables.damaged(path, f"it holds shard {meta.get('key')} of cell {meta.get('cell')}", FIX)
