@@ -1,0 +1,41 @@
+"""``otoscope compare``: the paired experiment, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from otoscope.cli._common import json_option, print_json, print_table
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  otoscope compare runs/bmld --between model --baseline logmel-ild --metric delta_bmld_db
+  otoscope compare runs/bmld --between condition --baseline intact"""
+)
+@click.argument("dir", type=click.Path())
+@click.option("--between", type=click.Choice(["model", "condition", "intervention"]), default="model", show_default=True)
+@click.option("--baseline", required=True, help="What the others are compared with.")
+@click.option("--metric", "metrics", multiple=True, help="Only this row metric (repeatable).")
+@json_option
+def command(dir: str, between: str, baseline: str, metrics: tuple[str, ...], as_json: bool) -> None:
+    """Pair the items of the run in DIR and test the differences.
+
+    Prints, for every metric and factor: mean difference with its interval, effect size, p by sign flips, p corrected
+    for the whole table (Holm), and the smallest effect this run could have found.
+    """
+    from otoscope.results.compare import compare
+    from otoscope.results.store import Results
+
+    found = compare(Results.open(dir), between=between, baseline=baseline, metrics=metrics or None)
+    if as_json:
+        print_json([asdict(c) for c in found])
+        return
+    rows = []
+    for c in found:
+        where = " ".join(f"{k}={v}" for k, v in c.factors.items())
+        interval = f"[{c.ci_low:.3g}, {c.ci_high:.3g}]" if c.ci_low is not None and c.ci_high is not None else None
+        rows.append((c.other, c.metric, where, c.difference, interval, c.effect_size, c.p_holm, c.n, c.n_unmatched))
+    print_table([between, "metric", "factors", "difference", "95 %", "effect size", "p (Holm)", "n", "unpaired"], rows)

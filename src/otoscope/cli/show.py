@@ -1,0 +1,141 @@
+"""``otoscope show``: what is known of a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from otoscope.cli._common import json_option, print_json
+from otoscope.core.errors import UsageError
+from otoscope.core.identity import jsonable
+from otoscope.core.naming import parse_spec
+from otoscope.core.registry import suggestions
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  otoscope show hubert-large
+  otoscope show bmld
+  otoscope show magnitude-only"""
+)
+@click.argument("name")
+@json_option
+def command(name: str, as_json: bool) -> None:
+    """Print what is known of NAME (a model, task, condition, intervention or experiment), without loading it.
+
+    A model's card says what it takes, which cues it can use by construction, its licence, where it comes from, and the
+    traps to know before reading its numbers.
+    """
+    facts = [f for f in (_model(name), _task(name), _condition(name), _intervention(name), _experiment(name)) if f]
+    if not facts:
+        raise UsageError(f"nothing is called {name!r}", fix=_hint(name))
+    if as_json:
+        print_json(facts)
+        return
+    for fact in facts:
+        for key, value in fact.items():
+            if value in (None, "", [], {}, ()):
+                continue
+            lines = value if isinstance(value, list) else [value]
+            for i, line in enumerate(lines):
+                click.echo(f"{key if i == 0 else '':<18} {line}")
+        click.echo()
+
+
+def _model(name: str) -> dict[str, Any] | None:
+    from otoscope.models.catalogue import MODELS
+    from otoscope.models.resolve import card_for
+
+    spec = parse_spec(name)
+    if spec.name not in MODELS and not ("/" in spec.name or spec.name.startswith("file:")):
+        return None
+    card = card_for(spec)
+    return {
+        "model": card.name,
+        "what it is": card.summary,
+        "capability": card.capability,
+        "rate": f"{card.rate} Hz" if card.rate else "any",
+        "channels": card.channels,
+        "cues": sorted(card.cues),
+        "asked for": sorted(card.quantities),
+        "layers": [str(x) for x in card.layers],
+        "hub id": card.hub_id,
+        "revision": card.revision,
+        "licence": card.licence,
+        "source": card.source,
+        "notes": list(card.notes),
+        "breaks": list(card.breaks),
+        **{k: jsonable(v) for k, v in card.extra.items()},
+    }
+
+
+def _task(name: str) -> dict[str, Any] | None:
+    from otoscope.tasks.catalogue import TASKS, resolve_task
+
+    if parse_spec(name).name not in TASKS:
+        return None
+    task = resolve_task(name)
+    identity = dict(task.identity())
+    return {
+        "task": name,
+        "what it is": TASKS.entry(parse_spec(name).name).summary,
+        "parameters": [f"{k} = {v}" for k, v in identity.items()],
+        "scores": [f"{m.metric}{f' ({m.unit})' if m.unit else ''}: {m.doc}" for m in task.measures()],
+        "rounds": task.rounds,
+    }
+
+
+def _condition(name: str) -> dict[str, Any] | None:
+    from otoscope.tasks.catalogue import CONDITIONS, resolve_condition
+
+    spec = parse_spec(name)
+    if spec.name not in CONDITIONS:
+        return None
+    return {
+        "condition": name,
+        "what it is": CONDITIONS.entry(spec.name).summary,
+        "identity": str(jsonable(resolve_condition(spec).label)),
+    }
+
+
+def _intervention(name: str) -> dict[str, Any] | None:
+    from otoscope.interventions.catalogue import INTERVENTIONS
+
+    spec = parse_spec(name)
+    if spec.name not in INTERVENTIONS:
+        return None
+    return {"intervention": name, "what it is": INTERVENTIONS.entry(spec.name).summary}
+
+
+def _experiment(name: str) -> dict[str, Any] | None:
+    from otoscope.experiments.experiment import load_experiment, named_experiments
+
+    known = named_experiments()
+    if name not in known:
+        return None
+    import tomllib
+
+    presets = tomllib.loads(known[name].read_text(encoding="utf-8"))["presets"]
+    exp = load_experiment(name)
+    return {
+        "experiment": name,
+        "what it is": exp.title,
+        "presets": [f"{k}: {v.get('about', '')}" for k, v in presets.items()],
+        "default": exp.preset,
+        "tasks": sorted({str(t) for b in exp.grid for t in b.tasks}),
+        "models": [str(m) for m in (*exp.references, *exp.models)],
+        "cells": len(exp.cells()),
+    }
+
+
+def _hint(name: str) -> str:
+    from otoscope.experiments.experiment import named_experiments
+    from otoscope.interventions.catalogue import INTERVENTIONS
+    from otoscope.models.catalogue import MODELS
+    from otoscope.tasks.catalogue import CONDITIONS, TASKS
+
+    names = [*MODELS, *TASKS, *CONDITIONS, *INTERVENTIONS, *named_experiments()]
+    near = suggestions(name, names)
+    return f"Did you mean {' or '.join(near)}?" if near else "See: otoscope ls"

@@ -1,0 +1,128 @@
+"""From an experiment to cells with an identity, before any network is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from otoscope.core.errors import ModelError
+from otoscope.core.identity import digest
+from otoscope.core.nouns import Model, Task
+from otoscope.experiments.execute import Bench
+from otoscope.experiments.experiment import Cell, Experiment
+from otoscope.interventions.catalogue import resolve_intervention
+from otoscope.models.resolve import resolve
+from otoscope.tasks.catalogue import resolve_condition, resolve_task
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is executed. Recorded, and never part of an identity."""
+
+    trust_remote_code: bool = False
+    limit: int | None = None
+    batch: int = 16
+    shard: tuple[int, int] = (0, 1)  # this process does shards with index % shard[1] == shard[0]
+    #: Models that exist as Python objects only, by the name that cells use.
+    objects: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell with its identity. ``error`` says why its model cannot be had: its items then become failure rows."""
+
+    cell: Cell
+    id: str
+    identity: Mapping[str, Any]
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cells to run, and those left out with the reason."""
+
+    cells: tuple[Planned, ...]
+    excluded: tuple[tuple[Cell, str], ...] = ()
+
+
+class Workshop:
+    """Resolves the parts of cells, one model at a time, and keeps what it resolved."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._models: dict[str, Model] = {}
+        self._tasks: dict[tuple[str, int], Task] = {}
+
+    def model(self, cell: Cell) -> Model:
+        name = str(cell.model)
+        if name not in self._models:
+            target = self.settings.objects.get(name, cell.model)
+            self._models[name] = resolve(target, trust_remote_code=self.settings.trust_remote_code)
+        return self._models[name]
+
+    def task(self, cell: Cell) -> Task:
+        key = (str(cell.task), cell.seed)
+        if key not in self._tasks:
+            self._tasks[key] = resolve_task(cell.task, seed=cell.seed)
+        return self._tasks[key]
+
+    def bench(self, cell: Cell) -> Bench:
+        return Bench(
+            task=self.task(cell),
+            condition=resolve_condition(cell.condition),
+            model=self.model(cell),
+            intervention=resolve_intervention(cell.intervention),
+            batch=self.settings.batch,
+        )
+
+    def keep_only(self, cell: Cell) -> None:
+        """Let go of every model but this cell's: one network in memory at a time."""
+        self._models = {k: v for k, v in self._models.items() if k == str(cell.model)}
+
+
+def make_plan(experiment: Experiment, settings: Settings) -> Plan:
+    """Expand, resolve and identify. Wrong names and parameters raise; a model whose weights are missing becomes a
+    planned cell with ``error``; a cell whose task and model do not fit is excluded with the reason."""
+    workshop = Workshop(settings)
+    planned: list[Planned] = []
+    excluded: list[tuple[Cell, str]] = []
+    seen: dict[str, Cell] = {}
+    for cell in experiment.cells():
+        task = workshop.task(cell)
+        bench_condition = resolve_condition(cell.condition)
+        intervention = resolve_intervention(cell.intervention)
+        model_identity: Mapping[str, Any]
+        error = None
+        card = None
+        try:
+            model = workshop.model(cell)
+            card = model.card
+            model_identity = model.identity()
+        except ModelError as e:
+            error, model_identity = str(e), {"unresolved": str(cell.model)}
+        if card is not None:
+            reason = task.accepts(card) or task_refuses(task, bench_condition.label, card)
+            if reason:
+                excluded.append((cell, reason))
+                continue
+        identity = {
+            "task": task.identity(),
+            "condition": bench_condition.label,
+            "model": model_identity,
+            "intervention": intervention.identity(),
+            "seed": cell.seed,
+        }
+        cell_id = digest(identity, 16)
+        if cell_id in seen:
+            excluded.append((cell, f"is the same computation as {seen[cell_id].alias}"))
+            continue
+        seen[cell_id] = cell
+        planned.append(Planned(cell, cell_id, identity, error))
+    return Plan(tuple(planned), tuple(excluded))
+
+
+def task_refuses(task: Task, label: Any, card: Any) -> str | None:
+    """A task may refuse a condition for a model (``refuses(label, card)``); most do not."""
+    refuses = getattr(task, "refuses", None)
+    return refuses(label, card) if refuses else None

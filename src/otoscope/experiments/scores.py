@@ -1,0 +1,50 @@
+"""Scores and findings of a run directory: rows read from the store, measured as each cell's task says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from otoscope.core.naming import parse_spec
+from otoscope.core.nouns import Task
+from otoscope.results.scoring import Score, score_cell
+from otoscope.results.store import Results
+from otoscope.tasks.catalogue import resolve_task
+
+#: Seed of the bootstrap; fixed, so that two readings of one directory print the same intervals.
+BOOTSTRAP_SEED = 20260612
+
+Table = tuple[str, Sequence[str], Sequence[Sequence[Any]]]
+
+
+def scores_of(directory: str | Path | Results, *, n_resamples: int = 2000) -> list[Score]:
+    """Every score of the directory, cell by cell. Superseded cells are left out."""
+    store = directory if isinstance(directory, Results) else Results.open(directory)
+    found: list[Score] = []
+    for cell in store.cells():
+        if cell.status == "superseded":
+            continue
+        task = _task(cell.task, cell.seed)
+        rows = store.rows(cells=[cell.cell])
+        found += score_cell(rows, task.measures(), cell=cell, seed=BOOTSTRAP_SEED, n_resamples=n_resamples)
+    return found
+
+
+def findings_of(directory: str | Path | Results, scores: Sequence[Score] | None = None) -> list[Table]:
+    """What the run says in a few tables: each task family's ``findings(scores, cells)``, once."""
+    store = directory if isinstance(directory, Results) else Results.open(directory)
+    scores = scores_of(store) if scores is None else scores
+    cells = [c for c in store.cells() if c.status != "superseded"]
+    told: set[Any] = set()
+    tables: list[Table] = []
+    for cell in cells:
+        tell = getattr(_task(cell.task, cell.seed), "findings", None)
+        if tell is not None and tell.__func__ not in told:
+            told.add(tell.__func__)
+            tables += tell(scores, cells)
+    return tables
+
+
+def _task(name: str, seed: int) -> Task:
+    return resolve_task(parse_spec(name), seed=seed)

@@ -1,0 +1,72 @@
+"""The registered tasks and conditions, and how their names become objects."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+from otoscope.core.errors import UsageError
+from otoscope.core.naming import Scalar, Spec, parse_spec
+from otoscope.core.nouns import Condition, Task
+from otoscope.core.registry import Registry, suggestions
+
+TASKS = Registry("task", "otoscope.tasks")
+TASKS.add("bmld", "otoscope.tasks.bmld.distance:DistanceTask", "tone in noise: distance ratio per cell (Tier A)")
+TASKS.add("bmld/threshold", "otoscope.tasks.bmld.threshold:ThresholdTask", "2AFC thresholds with a readout (Tier B)")
+TASKS.add("bmld/speech", "otoscope.tasks.bmld.speech:SpeechTask", "speech through rooms: distance ratio per cell")
+
+CONDITIONS = Registry("condition", "otoscope.conditions")
+CONDITIONS.add("intact", "otoscope.tasks.conditions:Intact", "the stimulus as it is (L0)")
+
+
+def _register_rungs() -> None:
+    from otoscope.tasks.bmld.rungs import RUNGS
+
+    for name, summary in RUNGS.items():
+        CONDITIONS.add(name, "otoscope.tasks.bmld.rungs:RungCondition", summary, kind="rung")
+
+
+def resolve_task(spec: Spec | str, *, seed: int = 0) -> Task:
+    """A task from its name; ``seed`` is given where the task takes one."""
+    spec = parse_spec(spec) if isinstance(spec, str) else spec
+    factory = TASKS.get(spec.name)
+    params = dict(spec.params)
+    if "seed" in _parameters(factory):
+        params.setdefault("seed", seed)
+    task = _build("task", spec, factory, params)
+    return task
+
+
+def resolve_condition(spec: Spec | str) -> Condition:
+    """A condition from its name."""
+    spec = parse_spec(spec) if isinstance(spec, str) else spec
+    entry = CONDITIONS.entry(spec.name) if not spec.name.startswith("file:") else None
+    factory = CONDITIONS.get(spec.name)
+    params = dict(spec.params)
+    if entry is not None and entry.kind == "rung":
+        params = {"name": spec.name, "params": tuple(spec.params.items())}
+    return _build("condition", spec, factory, params)
+
+
+def takes_data(spec: Spec) -> bool:
+    """Whether the task reads a data folder (``--data``)."""
+    return "data" in _parameters(TASKS.get(spec.name))
+
+
+def _parameters(factory: Any) -> list[str]:
+    if dataclasses.is_dataclass(factory):
+        return [f.name for f in dataclasses.fields(factory) if f.init]
+    return list(inspect.signature(factory).parameters)
+
+
+def _build(noun: str, spec: Spec, factory: Any, params: dict[str, Scalar]) -> Any:
+    known = _parameters(factory)
+    for key in params:
+        if key not in known:
+            near = suggestions(key, known) or known
+            raise UsageError(f"{noun} {spec.name!r} has no parameter {key!r}", fix=f"It has: {', '.join(near)}.")
+    return factory(**params)
+
+
+_register_rungs()
