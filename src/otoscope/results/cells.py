@@ -16,7 +16,8 @@ from otoscope.results.shards import Extent
 @dataclass(frozen=True)
 class Cell:
     """A row of ``cells.parquet``. ``cell`` is the digest of ``identity`` (canonical JSON) and names the folder of its
-    shards; ``alias`` is for people. The counts are of items over all rounds."""
+    shards; ``alias`` is for people. The counts are of items over all rounds: ``n_items``
+    planned, of which ``n_done`` were answered and ``n_failed`` failed so far."""
 
     cell: str
     alias: str

@@ -85,6 +85,8 @@ CELLS = pa.schema(
     ]
 )
 
+SCHEMAS = {"rows": ROWS, "cells": CELLS}
+
 
 @dataclass(frozen=True)
 class Cost:

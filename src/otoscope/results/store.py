@@ -140,14 +140,18 @@ class Results:
 
     def cells(self) -> list[Cell]:
         """All cells, in the order they were registered."""
+        return list(self._read_cells())
+
+    def _read_cells(self, fresh: bool = False) -> list[Cell]:
+        """``fresh`` before a change: two writes within one tick of the file system's clock look alike."""
         path = self.path / "cells.parquet"
         with store_errors(path):
             stat = path.stat()
         stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        if self._cells is None or self._cells[0] != stamp:
+        if fresh or self._cells is None or self._cells[0] != stamp:
             table, _ = tables.read(path, "cells", _RESTORE)
             self._cells = stamp, cells_from(table)
-        return list(self._cells[1])
+        return self._cells[1]
 
     def cell(self, cell: str) -> Cell:
         """One cell by its digest."""
@@ -162,7 +166,7 @@ class Results:
         again. Returns the stored cells in the order given: who asks for fewer items sees the larger extent."""
         wanted = list(cells)
         with self._lock("cells"):
-            stored = {c.cell: c for c in self.cells()}
+            stored = {c.cell: c for c in self._read_cells(fresh=True)}
             before = dict(stored)
             now = datetime.now(UTC)
             for c in wanted:
@@ -186,7 +190,7 @@ class Results:
     def update_cells(self, changes: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
         """Many updates in one write: ``{cell: {field: value}}``."""
         with self._lock("cells"):
-            stored = {c.cell: c for c in self.cells()}
+            stored = {c.cell: c for c in self._read_cells(fresh=True)}
             now = datetime.now(UTC)
             for name, fields in changes.items():
                 if name not in stored:
@@ -202,7 +206,7 @@ class Results:
         """Say what a round consists of. Later rounds are dropped where this changes the round; saying the same again
         (another worker, a resumed run) changes nothing."""
         with self._lock("cells"):
-            stored = {c.cell: c for c in self.cells()}
+            stored = {c.cell: c for c in self._read_cells(fresh=True)}
             known = self.cell(cell)
             extent = known.extent.with_round(round, n_items, keys)
             if extent != known.extent:
@@ -215,27 +219,28 @@ class Results:
 
     # --- shards ------------------------------------------------------------------------------------------------------
 
-    def _folder(self, cell: str) -> ShardFolder:
+    def folder(self, cell: str) -> ShardFolder:
+        """The shard files of one cell."""
         return ShardFolder(self.path / "items" / cell, cell)
 
     def write_shard(self, cell: str, key: ShardKey, table: pa.Table) -> Path:
         """Write the next attempt of a shard (rows from ``schema.row_table``), durably. An ``items`` shard must hold at
         least one row of each of its items. Raises :class:`InputError` on rows that are not this shard's."""
         self.cell(cell)
-        return self._folder(cell).write(key, table)
+        return self.folder(cell).write(key, table)
 
     def shard_state(self, cell: str, key: ShardKey) -> ShardState:
         """From the footer alone: ``failures`` if any item failed."""
-        tally = self._folder(cell).tally(key)
+        tally = self.folder(cell).tally(key)
         return "missing" if tally is None else "failures" if tally.n_failed else "done"
 
     def read_shard(self, cell: str, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of the newest attempt, or None."""
-        return self._folder(cell).read(key, columns)
+        return self.folder(cell).read(key, columns)
 
     def progress(self, cell: str) -> Tally:
         """Items of the cell's extent that have rows now, and how many of them failed: from footers alone."""
-        folder, known = self._folder(cell), self.cell(cell)
+        folder, known = self.folder(cell), self.cell(cell)
         keys = [k for k in folder.current(known.extent) if k.kind == "items"]
         tallies = [t for k in keys if (t := folder.tally(k)) is not None]
         return Tally(sum(t.n_rows for t in tallies), sum(t.n_items for t in tallies), sum(t.n_failed for t in tallies))
@@ -277,7 +282,7 @@ class Results:
         names = out_names if wanted is None else list(dict.fromkeys([*out_names, "metric"]))
         parts = []
         for c in chosen:
-            folder = self._folder(c.cell)
+            folder = self.folder(c.cell)
             for key in folder.current(c.extent):
                 part = folder.read(key, names)
                 if part is not None:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from otoscope.core.errors import StoreError
 from otoscope.results.files import store_errors
 from otoscope.results.migrate import upgrade
-from otoscope.results.schema import SCHEMA_VERSION
+from otoscope.results.schema import SCHEMA_VERSION, SCHEMAS
 
 _META, _META_DIGEST = b"otoscope", b"otoscope.digest"
 
@@ -61,10 +61,14 @@ def read(path: Path, kind: str, fix: str, columns: Sequence[str] | None = None) 
             refuse_newer(version, path)
             table = file.read(columns=list(columns) if columns is not None and version == SCHEMA_VERSION else None)
             _verify(table, meta)
+            table = upgrade(table.replace_schema_metadata(None), kind, version)
+            names = SCHEMAS[kind].names if columns is None else list(columns)
+            table = table.select(names)
+            if not table.schema.equals(pa.schema([SCHEMAS[kind].field(n) for n in names])):
+                raise ValueError("its columns have other types than the schema")
         except (pa.ArrowException, OSError, ValueError, KeyError) as e:
             raise damaged(path, e, fix) from e
-    table = upgrade(table.replace_schema_metadata(None), kind, version)
-    return (table if columns is None else table.select(list(columns))), meta
+    return table, meta
 
 
 def _meta(footer: Mapping[bytes, bytes] | None) -> dict[str, Any]:
