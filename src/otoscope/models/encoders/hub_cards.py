@@ -1,0 +1,151 @@
+"""Cards of published checkpoints with a short name. Data only: nothing here loads or imports a network.
+
+Layer numbers are those of ``transformers``: 0 is what enters the first transformer block, ``last`` is the output of the
+model (after its final norm). Codecs have one layer, the encoder's output before quantisation. A licence is what the
+model's page says; where the page says nothing, so does the card.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otoscope.core.nouns import Card
+
+_WAVE = frozenset({"waveform"})
+_MAGNITUDE = frozenset({"magnitude"})
+_UNSTATED = "not stated here: read the model's page before use"
+_MONO = "takes one channel: with channels=left everything interaural is zero by construction"
+
+
+def _card(name: str, hub_id: str, summary: str, n_layers: int, rate: int = 16_000, **more: Any) -> Card:
+    layers = (*range(n_layers + 1), "last")
+    defaults: dict[str, Any] = {"channels": 1, "cues": _WAVE, "notes": (_MONO,)}
+    return Card(
+        name=name,
+        capability="encoder",
+        summary=summary,
+        rate=rate,
+        hub_id=hub_id,
+        layers=layers,
+        **{**defaults, **more},
+    )
+
+
+def _whisper(size: str, n_layers: int, hub: str | None = None) -> Card:
+    return _card(
+        f"whisper-{size}",
+        f"openai/whisper-{hub or size}",
+        f"Whisper {size}: encoder of a speech recogniser",
+        n_layers,
+        cues=_MAGNITUDE,
+        licence="Apache-2.0",
+        source="Radford et al. 2022, arXiv 2212.04356",
+        notes=(
+            _MONO,
+            "always hears 30 s: shorter sounds are followed by silence inside the network; frames of the silence are cut",
+            "longer sounds are refused: split them",
+        ),
+        breaks=("padding invariance: appended zeros raise nothing but the end of the sound, which moves the frames",),
+    )
+
+
+_SPEECH_SSL = [
+    ("hubert-large", "facebook/hubert-large-ll60k", "HuBERT large, Libri-Light", "Apache-2.0", "arXiv 2106.07447"),
+    ("wavlm-large", "microsoft/wavlm-large", "WavLM large, 94k h of speech", _UNSTATED, "arXiv 2110.13900"),
+    ("wav2vec2-large", "facebook/wav2vec2-large", "wav2vec 2.0 large, LibriSpeech", "Apache-2.0", "arXiv 2006.11477"),
+    (
+        "wav2vec2-large-lv60",
+        "facebook/wav2vec2-large-lv60",
+        "wav2vec 2.0 large, Libri-Light",
+        "Apache-2.0",
+        "arXiv 2006.11477",
+    ),
+]
+
+CARDS: tuple[Card, ...] = (
+    *(
+        _card(name, hub, summary, 24, licence=licence, source=source)
+        for name, hub, summary, licence, source in _SPEECH_SSL
+    ),
+    _whisper("tiny", 4),
+    _whisper("base", 6),
+    _whisper("small", 12),
+    _whisper("medium", 24),
+    _whisper("large-v3", 32),
+    _card(
+        "ast",
+        "MIT/ast-finetuned-audioset-10-10-0.4593",
+        "Audio Spectrogram Transformer, AudioSet",
+        12,
+        cues=_MAGNITUDE,
+        licence="BSD-3-Clause",
+        source="Gong et al. 2021, arXiv 2104.01778",
+        notes=(
+            _MONO,
+            "always hears 10.24 s (1024 spectrogram frames): shorter sounds are zero-padded by its feature extractor",
+            "frames are the patches that lie in the real length, averaged over frequency; tokens=cls gives its summary",
+        ),
+        breaks=("padding invariance: the padding is inside the network's attention",),
+    ),
+    _card(
+        "encodec-48khz",
+        "facebook/encodec_48khz",
+        "EnCodec 48 kHz stereo: encoder before quantisation",
+        0,
+        rate=48_000,
+        channels=2,
+        licence=_UNSTATED,
+        source="Défossez et al. 2022, arXiv 2210.13438",
+        notes=(
+            "normalises every 1 s chunk by the RMS of the mono sum, where a tone in antiphase cancels: level leaks into "
+            "the comparison. Run normalize=true and normalize=false",
+            "chunks overlap by 1 %; frames heard twice are kept once",
+        ),
+        breaks=(
+            "padding invariance: appended zeros change the RMS that a chunk is normalised by",
+            "stride: one half frame is lost at each 1 s chunk border",
+        ),
+    ),
+    _card(
+        "encodec-24khz",
+        "facebook/encodec_24khz",
+        "EnCodec 24 kHz mono: encoder before quantisation",
+        0,
+        rate=24_000,
+        licence=_UNSTATED,
+        source="Défossez et al. 2022, arXiv 2210.13438",
+    ),
+    *(
+        _card(
+            f"dac-{khz}khz",
+            f"descript/dac_{khz}khz",
+            f"DAC {khz} kHz: encoder before quantisation",
+            0,
+            rate=rate,
+            licence="MIT",
+            source="Kumar et al. 2023, arXiv 2306.06546",
+        )
+        for khz, rate in ((16, 16_000), (24, 24_000), (44, 44_100))
+    ),
+    _card(
+        "mimi",
+        "kyutai/mimi",
+        "Mimi: layers of its encoder; last is the quantiser's input (12.5 Hz)",
+        9,
+        rate=24_000,
+        licence="CC-BY-4.0",
+        source="Défossez et al. 2024, arXiv 2410.00037",
+        notes=(_MONO, "layer 0 is the convolutional encoder, 1-8 its transformer (25 Hz), 9 the downsampled output"),
+    ),
+    _card(
+        "xcodec",
+        "hf-audio/xcodec-hubert-librispeech",
+        "X-Codec: acoustic and semantic encoder, joined, before quantisation",
+        0,
+        licence=_UNSTATED,
+        source="Ye et al. 2024, arXiv 2408.17175",
+    ),
+)
+
+BY_NAME: dict[str, Card] = {card.name: card for card in CARDS}
+BY_HUB_ID: dict[str, Card] = {card.hub_id: card for card in CARDS if card.hub_id}
