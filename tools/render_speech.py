@@ -153,9 +153,7 @@ def check(engine: Espeak) -> int:
     known = {clip.name: clip.labels["pcm_sha256"] for clip in read_manifest(TARGET)}
     wrong = [line.name for line in script() if known.get(f"{line.name}.ogg") != render(engine, line)[1]]
     missing = sorted(set(known) - {f"{line.name}.ogg" for line in script()})
-    print(
-        f"{len(known)} clips; differing: {', '.join(wrong) or 'none'}; not in the script: {', '.join(missing) or 'none'}"
-    )
+    print(f"{len(known)} clips; differing: {', '.join(wrong) or 'none'}; unknown: {', '.join(missing) or 'none'}")
     return len(wrong) + len(missing)
 
 

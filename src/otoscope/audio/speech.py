@@ -1,7 +1,7 @@
 """Speech that ships with the package: synthetic voices with known words, read from files, no engine needed.
 
 Every clip's ``labels`` hold ``kind`` (``digit`` or ``sentence``), ``transcript``, ``speaker``, ``sex``, ``accent`` and
-what the voice was made with; digits add ``digit`` (0 to 9), sentences ``text_id``, ``topic``, ``question`` and ``answer``.
+what the voice was made with; digits add ``digit`` (0 to 9), sentences ``text_id``, ``topic``, ``question``, ``answer``.
 ``group`` is the speaker. See ``bundled_speech/README.md`` for how it was made and its licence.
 """
 
