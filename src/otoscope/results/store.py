@@ -205,9 +205,13 @@ class Results:
     def plan_round(self, cell: str, round: int, n_items: int, keys: Iterable[ShardKey]) -> Cell:
         """Say what a round consists of. Later rounds are dropped where this changes the round; saying the same again
         (another worker, a resumed run) changes nothing."""
+        keys = tuple(keys)
+        known = self.cell(cell)
+        if known.extent.with_round(round, n_items, keys) is known.extent:  # the usual case needs no lock
+            return known
         with self._lock("cells"):
             stored = {c.cell: c for c in self._read_cells(fresh=True)}
-            known = self.cell(cell)
+            known = stored[cell]
             extent = known.extent.with_round(round, n_items, keys)
             if extent != known.extent:
                 stored[cell] = known.changed(extent=extent, n_items=extent.n_items, updated=datetime.now(UTC))
@@ -233,6 +237,10 @@ class Results:
         """From the footer alone: ``failures`` if any item failed."""
         tally = self.folder(cell).tally(key)
         return "missing" if tally is None else "failures" if tally.n_failed else "done"
+
+    def attempts(self, cell: str, key: ShardKey) -> int:
+        """How often the shard was tried: the number of its newest attempt, 0 where there is none."""
+        return max(self.folder(cell).attempts().get(key, [0]))
 
     def read_shard(self, cell: str, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of the newest attempt, or None."""
