@@ -16,7 +16,9 @@ Examples:
   otoscope compare runs/bmld --between condition --baseline intact"""
 )
 @click.argument("dir", type=click.Path())
-@click.option("--between", type=click.Choice(["model", "condition", "intervention"]), default="model", show_default=True)
+@click.option(
+    "--between", type=click.Choice(["model", "condition", "intervention"]), default="model", show_default=True
+)
 @click.option("--baseline", required=True, help="What the others are compared with.")
 @click.option("--metric", "metrics", multiple=True, help="Only this row metric (repeatable).")
 @json_option

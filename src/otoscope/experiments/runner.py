@@ -18,7 +18,9 @@ from otoscope.experiments.experiment import Experiment, load_experiment
 from otoscope.experiments.plan import Plan, Planned, Settings, make_plan
 from otoscope.experiments.worker import Event, Job
 from otoscope.results.cells import Cell as StoredCell
+from otoscope.results.shards import Extent
 from otoscope.results.store import Results
+from otoscope.tasks.catalogue import resolve_task
 
 _RECORDED = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "soundfile", "soxr")
 
@@ -84,7 +86,7 @@ def execute(
     emit = emit or (lambda event: None)
     job = Job(str(store.path), plan, settings, retry=failing_shards(store, plan))
     (engine or (InProcess() if workers <= 1 else Processes(workers))).run(job, emit)
-    return account(store, plan, settings)
+    return account(store, plan)
 
 
 def _name_objects(models: Sequence[Any]) -> tuple[list[str], dict[str, Any]]:
@@ -155,29 +157,33 @@ def failing_shards(store: Results, plan: Plan) -> Mapping[tuple[str, str], int]:
     return found
 
 
-def account(store: Results, plan: Plan, settings: Settings) -> Summary:
+def account(store: Results, plan: Plan) -> Summary:
     """Count what is there and write it to the cells."""
     changes: dict[str, dict[str, Any]] = {}
     total = done = failed = 0
     complete = True
     for p in plan.cells:
         extent = store.cell(p.id).extent
-        states = {key: store.shard_state(p.id, key) for key in extent.shards}
-        bad = store.failed_items(p.id)
-        here = sum(store.shard_items(p.id, k) for k, s in states.items() if s != "missing" and k.kind == "items")
-        whole = bool(extent.shards) and all(s != "missing" for s in states.values()) and _all_rounds(extent, p)
-        status = ("failed" if bad and bad == extent.n_items else "done") if whole else "running"
-        changes[p.id] = {"status": status, "n_items": extent.n_items, "n_done": here, "n_failed": bad}
-        total, done, failed = total + extent.n_items, done + here, failed + bad
+        tally = store.progress(p.id)
+        bad = tally.n_failed + sum(_failed_readouts(store, p.id, extent))
+        rounds = resolve_task(p.cell.task, seed=p.cell.seed).rounds
+        whole = len(extent.items) == rounds and all(store.shard_state(p.id, k) != "missing" for k in extent.shards)
+        status = ("failed" if bad and bad >= extent.n_items else "done") if whole else "running"
+        changes[p.id] = {"status": status, "n_done": tally.n_items, "n_failed": bad}
+        total, done, failed = total + extent.n_items, done + tally.n_items, failed + bad
         complete &= whole
     store.update_cells(changes)
     return Summary(store, plan, total, done, failed, complete)
 
 
-def _all_rounds(extent: Any, p: Planned) -> bool:
-    from otoscope.tasks.catalogue import resolve_task
-
-    return len(extent.items) == resolve_task(p.cell.task, seed=p.cell.seed).rounds
+def _failed_readouts(store: Results, cell: str, extent: Extent) -> list[int]:
+    """Items whose round's readout could not be fitted (their own rows exist, their scores do not)."""
+    counts = []
+    for key in extent.shards:
+        if key.kind == "readout" and store.shard_state(cell, key) == "failures":
+            rows = store.read_shard(cell, key, columns=["item", "status"])
+            counts.append(0 if rows is None else rows.num_rows)
+    return counts
 
 
 def environment() -> dict[str, Any]:

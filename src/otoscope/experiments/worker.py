@@ -81,7 +81,7 @@ class Worker:
             shards = [(key, items[cut]) for key, cut in cuts]
             keys = [key for key, _ in shards]
             read_key = ShardKey.of(r, 0, [i.id for i in items], kind="readout")
-            self._extend(planned.id, r, len(items), [*keys, read_key] if task.keeps_outputs else keys)
+            self.store.plan_round(planned.id, r, len(items), [*keys, read_key] if task.keeps_outputs else keys)
             total += len(items)
             held, foreign = self._do_shards(planned, shards, total)
             if held:
@@ -103,13 +103,6 @@ class Worker:
             return items
         stored = self.store.cell(planned.id).extent.items.get(r, 0)
         return items[: max(self.job.settings.limit, stored)]
-
-    def _extend(self, cell: str, r: int, n_items: int, keys: Sequence[ShardKey]) -> None:
-        extent = self.store.cell(cell).extent
-        known = [k for k in extent.shards if k.round == r]
-        if sorted(keys) != known or extent.items.get(r) != n_items:
-            grown = extent.with_round(r, n_items, keys)
-            self.store.update_cell(cell, extent=grown, n_items=grown.n_items, status="running")
 
     def _do_shards(
         self, planned: Planned, shards: Sequence[tuple[ShardKey, Sequence[Item]]], n_items: int

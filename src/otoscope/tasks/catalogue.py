@@ -34,7 +34,7 @@ def resolve_task(spec: Spec | str, *, seed: int = 0) -> Task:
     params = dict(spec.params)
     if "seed" in _parameters(factory):
         params.setdefault("seed", seed)
-    task = _build("task", spec, factory, params)
+    task: Task = _build("task", spec, factory, params)
     return task
 
 

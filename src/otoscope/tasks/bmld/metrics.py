@@ -10,11 +10,13 @@ variation). The ratio and eq. 1 are the paper's; floor, variation and gates are 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.errors import UsageError
+from otoscope.core.items import Factor
 from otoscope.core.nouns import Row
 
 #: Distances below this many numeric floors are noise (ours).
@@ -37,9 +39,18 @@ def distance(a: Vector, b: Vector, kind: str = "euclidean") -> float:
 
 
 def triplet_rows(
-    n0: Vector, s0: Vector, spi: Vector, other_n0: Vector, again: Vector, *, kind: str, layer: int | str, scale: str
+    n0: Vector,
+    s0: Vector,
+    spi: Vector,
+    other_n0: Vector,
+    again: Vector,
+    *,
+    kind: str,
+    factors: Mapping[str, Factor],
+    ratio: str,
 ) -> list[Row]:
-    """Rows of one triplet: ``d_pi``, ``d_0``, ``d_n0`` (to another noise), ``d_floor``, ``z_norm`` and the ratio.
+    """Rows of one triplet: ``d_pi``, ``d_0``, ``d_n0`` (to another noise), ``d_floor``, ``z_norm``, and the ratio under
+    the name ``ratio``.
 
     ``d_floor`` is the larger of the repeat distance and float32 rounding of the embedding's own length: a deterministic
     model repeats itself exactly and still cannot resolve less than rounding.
@@ -53,12 +64,12 @@ def triplet_rows(
         "d_floor": max(distance(again, n0, kind), rounding),
         "z_norm": norm,
     }
-    factors = {"layer": layer}
     rows = [Row(metric, value, factors) for metric, value in d.items()]
-    ratio = ratio_db(d["d_pi"], d["d_0"])
-    note = None if ratio is not None else f"the ratio of {d['d_pi']:.3g} to {d['d_0']:.3g} has no logarithm"
-    rows.append(Row(scale, ratio, factors, note=note))
-    return rows
+    value = ratio_db(d["d_pi"], d["d_0"])
+    if value is None:
+        note = f"the ratio of {d['d_pi']:.3g} to {d['d_0']:.3g} has no logarithm"
+        return [*rows, Row(ratio, None, factors, status="undefined", note=note)]
+    return [*rows, Row(ratio, value, factors)]
 
 
 def ratio_db(d_pi: float, d_0: float) -> float | None:
@@ -68,7 +79,9 @@ def ratio_db(d_pi: float, d_0: float) -> float | None:
     return 20.0 * (math.log10(d_pi) - math.log10(d_0))
 
 
-def gate(d_pi: NDArray[np.float64], d_0: NDArray[np.float64], d_n0: NDArray[np.float64], floor: NDArray[np.float64]) -> str:
+def gate(
+    d_pi: NDArray[np.float64], d_0: NDArray[np.float64], d_n0: NDArray[np.float64], floor: NDArray[np.float64]
+) -> str:
     """``ok``, ``floor`` or ``undetected`` for the seeds of one cell (arrays ``[n]``, same order).
 
     ``floor``: the RMS of either distance is below FLOOR_FACTOR numeric floors, so the ratio is rounding noise.

@@ -30,12 +30,18 @@ def listener(n_train: int, dim: int, components: int) -> Pipeline:
 
 
 def cross_validated_choices(
-    signal: Matrix, noise: Matrix, groups: NDArray[np.str_], *, folds: int, components: int, flips: NDArray[np.bool_] | None
+    signal: Matrix,
+    noise: Matrix,
+    groups: NDArray[np.str_],
+    *,
+    folds: int,
+    components: int,
+    flips: NDArray[np.bool_] | None,
 ) -> NDArray[np.float64]:
     """Per pair: 1 where the held-out signal interval has the higher decision value, 0 where lower, 0.5 on a tie.
 
-    ``signal``, ``noise``: ``[n, D]``, row k of both is one pair; ``groups`` ``[n]``. ``flips`` ``[n]`` swaps the labels of
-    those *training* pairs (the permutation null). Raises :class:`InputError` with fewer groups than folds.
+    ``signal``, ``noise``: ``[n, D]``, row k of both is one pair; ``groups`` ``[n]``. ``flips`` ``[n]`` swaps the
+    labels of those *training* pairs (the permutation null). Raises :class:`InputError` with fewer groups than folds.
     """
     n_groups = len(np.unique(groups))
     if n_groups < folds:

@@ -6,9 +6,9 @@ Evidence, per model and layer, over the frequencies up to 1 kHz where humans use
 - ``phase-only``: the ratio when the ears differ in phase but not in magnitude;
 - ``magnitude-only``: the ratio when they differ in magnitude but not in phase.
 
-Verdicts: **phase** (the phase-only hybrid keeps an effect above the margin, the null band and the phase-blind envelope of
-the same stimuli), **magnitude texture** (an effect that is not phase), **none** (no effect, and the interval is inside the
-margin or the null band), **unresolved** (this run could not tell), **undefined** (nothing passes the gates).
+Verdicts: **phase** (the phase-only hybrid keeps an effect above the margin, the null band and the phase-blind envelope
+of the same stimuli), **magnitude texture** (an effect that is not phase), **none** (no effect, and the interval is
+inside the margin or the null band), **unresolved** (this run could not tell), **undefined** (nothing passes the gates).
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def _judge(
         return Evidence(verdict="undefined", reason=why or "", **facts)
     ceiling = max(MARGIN_DB, band[1] if band else MARGIN_DB)
     phase = {p: c for p, c in curves.get((model, "phase-only"), {}).items() if p in seen and c.value is not None}
-    magnitude = {p: c for p, c in curves.get((model, "magnitude-only"), {}).items() if p in seen and c.value is not None}
+    magnitude = {
+        p: c for p, c in curves.get((model, "magnitude-only"), {}).items() if p in seen and c.value is not None
+    }
     wins = {p: c for p, c in phase.items() if c.low is not None and c.low > max(ceiling, _top(blind_phase.get(p)))}
     best = max(seen, key=lambda p: seen[p].value or 0.0)
     at = max(wins, key=lambda p: wins[p].value or 0.0) if wins else best
@@ -127,7 +129,9 @@ def _judge(
     }
     if wins:
         return Evidence(
-            verdict="phase", reason=f"the phase-only hybrid keeps an effect at {len(wins)} of {len(phase)} points", **facts
+            verdict="phase",
+            reason=f"the phase-only hybrid keeps an effect at {len(wins)} of {len(phase)} points",
+            **facts,
         )
     above = {p: c for p, c in seen.items() if c.low is not None and c.low > ceiling}
     below = {p: c for p, c in seen.items() if c.high is not None and c.high < -ceiling}
@@ -135,7 +139,9 @@ def _judge(
         if not phase:
             beyond = {p for p in above if (above[p].low or 0.0) > _top(blind.get(p))}
             if beyond:
-                return Evidence(verdict="unresolved", reason="an effect, and no hybrids were run to tell its cue", **facts)
+                return Evidence(
+                    verdict="unresolved", reason="an effect, and no hybrids were run to tell its cue", **facts
+                )
             return Evidence(
                 verdict="magnitude texture",
                 reason="an effect no larger than a phase-blind front end shows (no hybrids were run)",
@@ -144,10 +150,12 @@ def _judge(
         kind = "unmasking" if above else "reversal"
         return Evidence(
             verdict="magnitude texture",
-            reason=f"{kind} at {len(above) + len(below)} of {len(seen)} points, none of which the phase-only hybrid keeps",
+            reason=f"{kind} at {len(above) + len(below)} of {len(seen)} points; the phase-only hybrid keeps none",
             **facts,
         )
-    inside = [c for c in seen.values() if c.low is not None and c.high is not None and -ceiling < c.low and c.high < ceiling]
+    inside = [
+        c for c in seen.values() if c.low is not None and c.high is not None and -ceiling < c.low and c.high < ceiling
+    ]
     if len(inside) == len(seen):
         limit = "the null band of its random-weight twins" if band and band[1] > MARGIN_DB else f"+/- {MARGIN_DB:g} dB"
         return Evidence(verdict="none", reason=f"every detected point lies inside {limit}", **facts)
@@ -164,7 +172,7 @@ def _top(cell: Cell | None) -> float:
 def null_band(
     model: str, models: Sequence[str], curves: Mapping[tuple[str, str], Mapping[Point, Cell]]
 ) -> tuple[tuple[float, float] | None, int]:
-    """2.5 to 97.5 % range (dB) of the gated means of the model's random-weight twins over points, and how many twins."""
+    """2.5 to 97.5 % range (dB) of the gated means of the model's random-weight twins, and how many twins."""
     spec = parse_spec(model)
     base = spec.without("init", "seed")
     twins = [

@@ -1,0 +1,68 @@
+"""The benchmark's answer in two tables: verdicts, and thresholds where they were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from otoscope.core.naming import parse_spec
+from otoscope.results.scoring import Score
+from otoscope.tasks.bmld.verdict import Evidence, verdicts
+
+Table = tuple[str, list[str], list[list[Any]]]
+
+
+def tables(scores: Sequence[Score]) -> list[Table]:
+    """Verdicts per model; analytic BMLDs; threshold BMLDs. Tables without rows are left out."""
+    found = [_verdicts(verdicts(scores)), _analytic(scores), _thresholds(scores)]
+    return [t for t in found if t[2]]
+
+
+def _verdicts(evidence: Sequence[Evidence]) -> Table:
+    header = ["model", "verdict", "intact dB", "phase-only dB", "magnitude-only dB", "at", "detected", "why"]
+    rows: list[list[Any]] = [
+        [
+            e.model,
+            e.verdict,
+            _db(e.intact_db),
+            _db(e.phase_only_db),
+            _db(e.magnitude_only_db),
+            f"{e.at[0]:g} Hz, {e.at[1]:+g} dB" if e.at else None,
+            f"{e.detected}/{e.cells}",
+            e.reason,
+        ]
+        for e in evidence
+    ]
+    return "Does the embedding carry interaural phase?", header, rows
+
+
+def _analytic(scores: Sequence[Score]) -> Table:
+    rows: list[list[Any]] = [
+        [s.model, f"{s.factors['frequency_hz']:g} Hz", _db(s.value)] for s in scores if s.metric == "ec_bmld_db"
+    ]
+    return (
+        "BMLD of the analytic observers (threshold differences; not comparable with the ratios)",
+        ["observer", "tone", "dB"],
+        rows,
+    )
+
+
+def _thresholds(scores: Sequence[Score]) -> Table:
+    header = ["model", "tone", "configuration", "BMLD dB", "95 %", "pairs"]
+    rows: list[list[Any]] = [
+        [
+            s.model,
+            f"{s.factors['frequency_hz']:g} Hz",
+            s.factors["configuration"],
+            None if s.value is None else f"{s.bound or ''}{s.value:.1f}",
+            f"[{_db(s.ci_low) or '?'}, {_db(s.ci_high) or '?'}]",
+            s.n,
+        ]
+        for s in scores
+        if s.metric == "bmld_threshold_db" and parse_spec(s.task).name == "bmld/threshold"
+    ]
+    return "Threshold BMLD of a learned listener (re N0S0)", header, rows
+
+
+def _db(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1f}"
