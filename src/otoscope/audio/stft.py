@@ -73,8 +73,8 @@ class Stft:
             out[..., r : r + count, :] += frames[..., r * self.hop : (r + 1) * self.hop]
         weight = float(np.sum(window**2)) / self.hop  # constant for overlap >= 3
         flat: Float = out.reshape(*out.shape[:-2], -1) / weight
-        return np.asarray(flat[..., self.n_fft : self.n_fft + n]).copy()
+        return np.array(flat[..., self.n_fft : self.n_fft + n], dtype=np.float64)
 
     def bins_hz(self, rate: int) -> Float:
         """Frequency of each bin, ``[bins]``."""
-        return np.arange(self.n_fft // 2 + 1) * (rate / self.n_fft)
+        return np.asarray(np.arange(self.n_fft // 2 + 1) * (rate / self.n_fft))

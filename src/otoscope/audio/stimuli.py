@@ -101,8 +101,8 @@ def speech_triplet(speech: Float, noise: Float, snr_db: float) -> dict[str, Floa
 
     ``speech`` is ``[n]`` (then the target of ``s0`` is diotic) or ``[2, n]``, two ears in a room (:func:`in_room`; then
     the target of ``s0`` is *not* diotic, and ``spi`` means the polarity of its right ear against ``s0``). ``noise`` is
-    ``[n]`` (diotic) or ``[2, n]``, as it is. ``snr_db`` sets the speech power over the noise power, both of the left ear
-    and over the whole length. Raises :class:`InputError` on other shapes, different lengths, silence, or samples
+    ``[n]`` (diotic) or ``[2, n]``, as it is. ``snr_db`` sets the speech power over the noise power, both of the left
+    ear and over the whole length. Raises :class:`InputError` on other shapes, different lengths, silence, or samples
     beyond +/-1.
     """
     s, n = _two_ears("speech", speech), _two_ears("noise", noise)
