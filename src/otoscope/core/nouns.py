@@ -32,10 +32,12 @@ class Encode:
 
 @dataclass(frozen=True)
 class Decide:
-    """Ask an observer for ``quantity`` (see the observer's card) about the named inputs."""
+    """Ask an observer for ``quantity`` (see the observer's card) about the named inputs. ``about`` is what an ideal
+    listener knows beforehand (the frequency of the tone, the configuration), in the task's terms."""
 
     inputs: tuple[str, ...]
     quantity: str
+    about: Mapping[str, Factor] = field(default_factory=dict)
 
 
 Request = Encode | Decide
@@ -111,7 +113,7 @@ class Encoder(Model, Protocol):
 
 @runtime_checkable
 class Observer(Model, Protocol):
-    def decide(self, quantity: str, signals: Mapping[str, Audio], factors: Mapping[str, Factor]) -> Decision: ...
+    def decide(self, quantity: str, signals: Mapping[str, Audio], about: Mapping[str, Factor]) -> Decision: ...
 
 
 @runtime_checkable

@@ -171,7 +171,7 @@ def _finish(
 
 def _output(bench: Bench, asked: _Asked, known: Mapping[str, Any]) -> tuple[Any, float]:
     if isinstance(asked.request, Decide):
-        return bench.model.decide(asked.request.quantity, asked.signals, asked.item.factors), 0.0
+        return bench.model.decide(asked.request.quantity, asked.signals, asked.request.about), 0.0
     per_name: dict[str, Vectors] = {}
     seconds = 0.0
     for name, key in asked.keys.items():

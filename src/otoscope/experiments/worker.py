@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from otoscope.core.items import Item
 from otoscope.core.nouns import Task
 from otoscope.experiments.execute import explain, failed_rows, readout_records, run_shard, unpack
@@ -61,6 +63,12 @@ class Worker:
         self._loaded: dict[int, Exception | None] = {}
 
     def run(self) -> None:
+        # BLAS threads that wait for each other cost many times what they save on matrices of this size; the threads
+        # of torch are not touched.
+        with threadpool_limits(1, user_api="blas"):
+            self._run()
+
+    def _run(self) -> None:
         pending = list(self.job.plan.cells)
         while pending:
             before = self._work_done

@@ -42,6 +42,9 @@ class Measure:
     returns a number (None or NaN: undefined), ``(number, bound)`` with bound ``"<"``, ``">"`` or None, or, where
     ``gives_interval``, an :class:`Estimate`. A callable must be pure: the bootstrap calls it on every draw.
 
+    ``factors`` are written to every score beside those of ``by``: they tell apart measures that compare one level of a
+    factor with another (a threshold difference, say).
+
     Rows with status ``ok`` and ``unparsed`` are observations (the latter hold what a wrong answer gets). An
     observation without a value in each of ``columns`` is undefined and counted.
     """
@@ -54,6 +57,7 @@ class Measure:
     doc: str = ""
     unit: str = ""
     higher_is_better: bool | None = None
+    factors: Mapping[str, Factor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -124,11 +128,14 @@ def score_cell(
     for measure in measures:
         found = observe(coded, measure.columns, measure.by)
         if not found:
-            scores.append(Score(*names, measure.metric, status="empty", seed=cell.seed, cell=cell.cell))
+            scores.append(
+                Score(*names, measure.metric, dict(measure.factors), status="empty", seed=cell.seed, cell=cell.cell)
+            )
             continue
         estimates = bootstrap.estimates(measure, list(found.values()))
         for (combination, seen), (estimate, n_groups) in zip(found.items(), estimates, strict=True):
-            factors = {k: v for k, v in zip(measure.by, combination, strict=True) if v is not None}
+            own = {k: v for k, v in zip(measure.by, combination, strict=True) if v is not None}
+            factors = {**own, **measure.factors}
             blank = Score(*names, measure.metric, factors, seed=cell.seed, cell=cell.cell)
             scores.append(_score(blank, seen, estimate, n_groups))
     return scores

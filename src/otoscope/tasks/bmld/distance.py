@@ -124,7 +124,10 @@ class DistanceTask:
     def request(self, item: Item, card: Card) -> Request:
         if card.capability == "observer":
             inputs = TRIPLET[:3] if card.cues else ()
-            return Decide(inputs, "bmld_db")
+            configuration = "N0" + self.test
+            return Decide(
+                inputs, "bmld_db", {"configuration": configuration, "frequency_hz": item.factors["frequency_hz"]}
+            )
         return Encode(TRIPLET, repeat="n0")
 
     def score(self, item: Item, output: Embedded | Decision) -> list[Row]:

@@ -43,6 +43,6 @@ def _snrs(by_snr: Mapping[float, Sequence[float]], coarse: Sequence[float], targ
         return tuple(sorted(min(coarse) - d for d in BEYOND))
     if fit.bound == ">":
         return tuple(max(coarse) + d for d in BEYOND)
-    if fit.threshold is None:
-        return tuple(sorted(coarse))
+    if fit.status == "undefined":
+        return tuple(sorted(coarse))  # nothing to go by: the coarse grid once more, with the larger number of seeds
     return tuple(float(round(fit.threshold)) + d for d in AROUND)

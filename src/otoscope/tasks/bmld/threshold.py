@@ -42,13 +42,13 @@ class ThresholdTask:
 
     frequencies: str | float = 500.0
     configurations: str = "N0S0 N0Spi"
-    snrs: str | float = "-36 -30 -24 -18 -12"
+    snrs: str | float = "-48 -42 -36 -30 -24 -18"
     n_seeds: int = 60
     adaptive: bool = False
     coarse_seeds: int = 40
     folds: int = 5
     components: int = 64
-    permutations: int = 3
+    permutations: int = 1
     rove_db: float = 2.0
     floor_db: float | None = None
     duration_s: float = 0.5
@@ -145,7 +145,9 @@ class ThresholdTask:
 
     def request(self, item: Item, card: Card) -> Request:
         names = IntervalInputs.names
-        return Decide(names, "variable") if card.capability == "observer" else Encode(names)
+        if card.capability == "observer":
+            return Decide(names, "variable", {k: item.factors[k] for k in ("configuration", "frequency_hz")})
+        return Encode(names)
 
     def score(self, item: Item, output: Embedded | Decision) -> list[Row]:
         return []  # what is heard is known once the readout is fitted

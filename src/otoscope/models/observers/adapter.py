@@ -1,0 +1,232 @@
+"""The analytic observers as models: what they can be asked, and how the benchmark's sounds reach them.
+
+``bmld_db`` is a BMLD in dB, from the formula or from the signals of a triplet; ``variable`` is the decision variables of
+each interval of a forced choice, for the same learned listener that reads embeddings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.audio.binaural import BinauralSpec
+from otoscope.audio.stimuli import render, triplet
+from otoscope.core.audio import Audio
+from otoscope.core.errors import InputError, ModelError
+from otoscope.core.identity import jsonable
+from otoscope.core.items import Factor
+from otoscope.core.nouns import Card, Decision
+from otoscope.models.observers.coherence import CoherenceObserver
+from otoscope.models.observers.ec import ECDurlach
+from otoscope.models.observers.ec_chen2026 import ECChen2026
+from otoscope.models.observers.ec_signal import ECSignal
+from otoscope.models.observers.gcc_phat import GccPhat
+
+Float = NDArray[np.float64]
+About = Mapping[str, Factor]
+
+#: Noises that an EC listener learns its delay from, and their root seed: no item of a benchmark uses it.
+ENSEMBLE = 20
+ENSEMBLE_SEED = 990_000_000
+
+
+class _Observer:
+    """What all share: nothing to load, an identity from name, version and parameters."""
+
+    version: ClassVar[int] = 1
+    card: Card
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"observer": self.card.name, "version": self.version, "parameters": jsonable(self.parameters())}
+
+    def parameters(self) -> Any:
+        return {}
+
+    def load(self) -> None:
+        return None
+
+    def decide(self, quantity: str, signals: Mapping[str, Audio], about: About) -> Decision:
+        if quantity not in self.card.quantities:
+            known = ", ".join(sorted(self.card.quantities))
+            raise ModelError(f"cannot be asked for {quantity!r}", where=self.card.name, fix=f"It knows: {known}.")
+        return self.answer(quantity, signals, about)
+
+    def answer(self, quantity: str, signals: Mapping[str, Audio], about: About) -> Decision:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ClosedForm(_Observer):
+    """A formula for the BMLD of a configuration; hears nothing."""
+
+    formula: ECDurlach | ECChen2026
+
+    @property
+    def card(self) -> Card:  # type: ignore[override]
+        durlach = isinstance(self.formula, ECDurlach)
+        return Card(
+            name=self.formula.name,
+            capability="observer",
+            summary=f"equalisation-cancellation, closed form ({'Durlach' if durlach else 'as plotted in 2606.14820'})",
+            rate=None,
+            channels=2,
+            quantities=frozenset({"bmld_db"}),
+            source="Durlach 1963; Colburn & Durlach 1978" if durlach else "matched to the curve in arXiv 2606.14820",
+            notes=("its BMLD is a threshold difference and must not share an axis with distance ratios",),
+        )
+
+    def parameters(self) -> Any:
+        return self.formula
+
+    def answer(self, quantity: str, signals: Mapping[str, Audio], about: About) -> Decision:
+        return {"bmld_db": self.formula.bmld_db(str(about["configuration"]), float(about["frequency_hz"]))}
+
+
+@dataclass(frozen=True)
+class SignalEC(_Observer):
+    """EC on waveforms. ``bmld_db``: gain of the residual's relative increment over that of one ear, from a triplet's
+    signals. ``variable``: log residual and log power of the left ear, with the delay fitted to the masker's ensemble."""
+
+    name: str
+    quantities: frozenset[str]
+    ec: ECSignal
+
+    @property
+    def card(self) -> Card:  # type: ignore[override]
+        return Card(
+            name=self.name,
+            capability="observer",
+            summary="equalisation-cancellation on waveforms, expected jitter",
+            rate=16_000,
+            channels=2,
+            cues=frozenset({"magnitude", "ipd"}),
+            quantities=self.quantities,
+            source="Durlach 1963; ensemble fit ours",
+        )
+
+    def parameters(self) -> Any:
+        return self.ec
+
+    def answer(self, quantity: str, signals: Mapping[str, Audio], about: About) -> Decision:
+        frequency = float(about["frequency_hz"])
+        x = {name: a.samples.astype(np.float64) for name, a in signals.items()}
+        rate = next(iter(signals.values())).rate
+        if quantity == "bmld_db":
+            return {"bmld_db": self._gain(x, rate, frequency)}
+        fitted = _fitted(self.ec, str(about["configuration"]), frequency, rate)
+        return {name: _logs(fitted.powers(sound, rate, frequency), name) for name, sound in x.items()}
+
+    def _gain(self, x: Mapping[str, Float], rate: int, frequency: float) -> float:
+        target = x["spi"] - x["n0"]
+        fitted = self.ec.calibrate([x["n0"]], rate, frequency, target_alone=target)
+        e_n, p_n = fitted.powers(x["n0"], rate, frequency)
+        e_s, _ = fitted.powers(target, rate, frequency)
+        _, p_s = fitted.powers(x["s0"] - x["n0"], rate, frequency)
+        if min(e_n, p_n, e_s, p_s) <= 0.0:
+            raise InputError(f"the band at {frequency:g} Hz is silent")
+        return max(0.0, 10.0 * math.log10((e_s / e_n) / (p_s / p_n)))
+
+
+def _logs(powers: tuple[float, float], name: str) -> list[float]:
+    if min(powers) <= 0.0:
+        raise InputError(f"interval {name!r} is silent in the target's band")
+    return [math.log(p) for p in powers]
+
+
+@lru_cache(maxsize=64)
+def _fitted(ec: ECSignal, configuration: str, frequency: float, rate: int) -> ECSignal:
+    spec = replace(BinauralSpec(frequency_hz=frequency, snr_db=0.0, duration_s=0.5)).with_condition(configuration)
+    noises = [render(spec.noise_alone(), ENSEMBLE_SEED + k, rate) for k in range(ENSEMBLE)]
+    three = triplet(spec, ENSEMBLE_SEED, rate)
+    return ec.calibrate(noises, rate, frequency, target_alone=three["spi"] - three["n0"])
+
+
+@dataclass(frozen=True)
+class Scalar(_Observer):
+    """An observer with one decision variable per interval."""
+
+    observer: GccPhat | CoherenceObserver
+    cues: frozenset[str]
+    summary: str
+    source: str
+
+    @property
+    def card(self) -> Card:  # type: ignore[override]
+        return Card(
+            name=self.observer.name,
+            capability="observer",
+            summary=self.summary,
+            rate=16_000,
+            channels=2,
+            cues=self.cues,
+            quantities=frozenset({"variable"}),
+            source=self.source,
+        )
+
+    def parameters(self) -> Any:
+        return self.observer
+
+    def answer(self, quantity: str, signals: Mapping[str, Audio], about: About) -> Decision:
+        frequency = float(about["frequency_hz"])
+        return {
+            name: [self.observer.decision(a.samples.astype(np.float64), a.rate, frequency)]
+            for name, a in signals.items()
+        }
+
+
+class EcDurlachObserver(ClosedForm):
+    """``ec-durlach``."""
+
+    def __init__(self, sigma_eps: float = 0.25, sigma_delta: float = 105e-6) -> None:
+        super().__init__(ECDurlach(sigma_eps, sigma_delta))
+
+
+class EcChen2026Observer(ClosedForm):
+    """``ec-chen2026``."""
+
+    def __init__(self) -> None:
+        super().__init__(ECChen2026())
+
+
+class EcSignalObserver(SignalEC):
+    """``ec-signal``."""
+
+    def __init__(self) -> None:
+        super().__init__("ec-signal", frozenset({"bmld_db"}), ECSignal())
+
+
+class EcListenerObserver(SignalEC):
+    """``ec-listener``."""
+
+    def __init__(self) -> None:
+        super().__init__("ec-listener", frozenset({"variable"}), ECSignal())
+
+
+class GccPhatObserver(Scalar):
+    """``gcc-phat``."""
+
+    def __init__(self, sensor_noise_db: float | None = -60.0, seed: int = 0) -> None:
+        super().__init__(
+            GccPhat(sensor_noise_db, seed),
+            frozenset({"gcc"}),
+            "generalised cross-correlation with phase transform, one statistic per interval",
+            "Knapp & Carter 1976",
+        )
+
+
+class CoherenceModel(Scalar):
+    """``coherence``."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            CoherenceObserver(),
+            frozenset({"ipd"}),
+            "complex interaural coherence in the band of the target",
+            "Encke & Dietz 2022; Eurich et al. 2022",
+        )
