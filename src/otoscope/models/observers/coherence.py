@@ -84,9 +84,7 @@ class CoherenceObserver:
         """SNR (power, in the band) at which the expected coherence and power reach d' = 1, by bisection."""
         fields = condition(name)
         if "snr_db" in fields:
-            raise UsageError(
-                f"{name!r} has no target to detect", fix="Write a target behind the masker, such as N0Spi."
-            )
+            raise UsageError(f"{name!r} has no target to detect", fix="Write a target behind the masker, as in N0Spi.")
         spec = BinauralSpec(**fields, frequency_hz=frequency_hz, low_hz=0.0, high_hz=2.0 * frequency_hz)
         phase, ratio = target_phase_ratio(spec)
         # An inverted masker is aligned by half a period, which turns the target by pi and costs some correlation.

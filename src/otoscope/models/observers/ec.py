@@ -68,7 +68,7 @@ def ec_durlach_bmld(
     """
     fields = condition(name)
     if "snr_db" in fields:
-        raise UsageError(f"{name!r} has no target to detect", fix="Write a target behind the masker, such as N0Spi.")
+        raise UsageError(f"{name!r} has no target to detect", fix="Write a target behind the masker, as in N0Spi.")
     # The band is not used; it only has to hold the tone.
     spec = BinauralSpec(**fields, frequency_hz=frequency_hz, low_hz=0.0, high_hz=2.0 * max(frequency_hz, 1.0))
     k = jitter_factor(frequency_hz, sigma_eps, sigma_delta)

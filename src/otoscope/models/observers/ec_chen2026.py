@@ -3,8 +3,8 @@
     10 log10( 2 / (1 + s^2 - exp(-(w SIGMA)^2 / 2)) ),   s = 10^(0.25 / 20) - 1,   SIGMA = 105 us
 
 meets the published points to 0.05 dB (a reconstruction from the plotted values; the formula is not quoted anywhere we
-could read). It takes the amplitude jitter as 0.25 dB rather than 25 %, jitters one ear only, and gives the target a gain
-of 4 without loss, so it ends at +3 dB at high frequencies, where there is no binaural advantage. For replication;
+could read). It takes the amplitude jitter as 0.25 dB rather than 25 %, jitters one ear only, and gives the target a
+gain of 4 without loss, so it ends at +3 dB at high frequencies, where there is no binaural advantage. For replication;
 elsewhere use :mod:`otoscope.models.observers.ec`.
 """
 

@@ -27,7 +27,7 @@ SEARCH_DB = (-70.0, 20.0)
 
 
 def proportion_correct(signal: Float, noise: Float) -> float:
-    """Share of all pairs in which the signal interval has the larger value (ties count half). Arrays ``[n]``, ``[m]``."""
+    """Share of all pairs whose signal interval has the larger value (ties count half). Arrays ``[n]``, ``[m]``."""
     ranks = rankdata(np.concatenate([signal, noise]))
     n, m = len(signal), len(noise)
     return float((ranks[:n].sum() - n * (n + 1) / 2.0) / (n * m))

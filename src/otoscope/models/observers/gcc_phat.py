@@ -24,11 +24,11 @@ from otoscope.core.errors import InputError
 Float = NDArray[np.float64]
 
 
-def phat_spectrum(x: Float, n_fft: int, eps: float = 1e-16) -> NDArray[np.complex128]:
+def phat_spectrum(x: Float, n_fft: int, eps: float = 1e-24) -> NDArray[np.complex128]:
     """Whitened cross-spectrum ``[..., n_fft // 2 + 1]`` of ``x [2, ..., n]``: modulus 1, or 0 in empty bins.
 
-    Empty are bins whose cross-power is below ``eps`` of the strongest; the default keeps all that is more than float32
-    rounding.
+    Empty are bins whose cross-power is below ``eps`` of the strongest; the default drops what can only be rounding in
+    float64.
     """
     left, right = np.fft.rfft(x, n_fft, axis=-1)
     cross = np.conj(left) * right
