@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.stats.grouping import Scheme, scheme_of_codes
-from otoscope.stats.intervals import Interval, ends
+from otoscope.stats.intervals import Interval, ends, tail_share
 
 _AT_ONCE = 4_000_000  # weights in memory
 
@@ -26,7 +26,7 @@ def median_intervals(
         return [Interval(float(m), np.nan, np.nan, level, 1, 1, 0, "none", False, why) for m in medians]
     scheme = scheme_of_codes(groups.astype(np.intp))
     replicates = _replicates(values, scheme, n_resamples, seed)
-    low, high, methods, notes = ends(medians, replicates, None, level)
+    low, high, methods, notes = ends(medians, replicates, None, tail_share(level, scheme, expand=True))
     return [
         Interval(
             float(medians[j]),
