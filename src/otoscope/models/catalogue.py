@@ -22,5 +22,36 @@ MODELS.add(
     kind="encoder",
 )
 
+_REFERENCES = {
+    "left-only": ("left_only:LeftOnly", "log-mel of the left ear: 0 dB by construction"),
+    "mono-sum": ("mono_sum:MonoSum", "log-mel of (L + R) / 2: undefined by construction"),
+    "logmel": ("logmel:LogMel", "log-mel of each ear, phase-blind"),
+    "logmel-ild": ("logmel_ild:LogMelIld", "log-mel and |level difference|: the phase-blind envelope"),
+    "logmel-ipd": ("logmel_ipd:LogMelIpd", "log-mel and interaural phase: genuine phase use"),
+    "ipd": ("ipd:Ipd", "interaural phase alone: degenerate for diotic sounds"),
+    "random-conv": ("random_conv:RandomConv", "one untrained convolution on both ears"),
+    "gcc-phat-vector": ("gcc_phat_vector:GccPhatVector", "frame-wise GCC-PHAT within 1 ms"),
+}
+for _name, (_target, _summary) in _REFERENCES.items():
+    MODELS.add(_name, f"otoscope.models.encoders.reference.{_target}", _summary, kind="encoder")
+
+_OBSERVERS = {
+    "ec-durlach": ("EcDurlachObserver", "equalisation-cancellation in closed form (Durlach)"),
+    "ec-chen2026": ("EcChen2026Observer", "the curve plotted in arXiv 2606.14820, closed form"),
+    "ec-signal": ("EcSignalObserver", "equalisation-cancellation on waveforms, BMLD of a triplet"),
+    "ec-listener": ("EcListenerObserver", "equalisation-cancellation as a listener in a forced choice"),
+    "gcc-phat": ("GccPhatObserver", "GCC-PHAT as a listener: one statistic per interval"),
+    "coherence": ("CoherenceModel", "complex interaural coherence in the target's band"),
+}
+for _name, (_target, _summary) in _OBSERVERS.items():
+    MODELS.add(_name, f"otoscope.models.observers.adapter:{_target}", _summary, kind="observer")
+
+MODELS.add(
+    "embeddings",
+    "otoscope.models.encoders.imported:ImportedEmbeddings",
+    "embeddings computed elsewhere: path=E.npy,manifest=manifest.jsonl",
+    kind="encoder",
+)
+
 for _card in CARDS:
     MODELS.add(_card.name, _card, _card.summary, kind="hub")

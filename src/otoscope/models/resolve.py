@@ -114,10 +114,10 @@ def _from_factory(found: Any, spec: Spec, device: str, source: Path | None) -> M
         if not _is_observer(made):
             raise UsageError("is not an observer: it needs card, identity, load and decide", where=spec.name)
         return made
-    extra = {k: own.pop(k) for k in OBJECT_PARAMS if k in own and k not in known}
+    extra: dict[str, Any] = {k: own.pop(k) for k in OBJECT_PARAMS if k in own and k not in known}
     if isinstance(view.get("channels"), int):  # channels=2 describes the network; a word is a policy
         extra["channels"] = view.pop("channels")
-    check_known(spec, own, known, (*VIEW_PARAMS, *(() if known and "seed" in known else ()), *OBJECT_PARAMS))
+    check_known(spec, own, known, (*VIEW_PARAMS, *OBJECT_PARAMS))
     if "seed" in extra and extra.get("init") != "random":
         raise UsageError(f"{spec.name!r} takes seed only together with init=random", where=str(spec))
     encoder = adapt(found, name=spec.name, params=own, source=source, device=device, **extra)
@@ -129,6 +129,8 @@ def _checkpoint(spec: Spec, source: str, card: Card | None, trust_remote_code: b
 
     own, view = _split(spec)
     check_known(spec, own, CHECKPOINT_PARAMS, VIEW_PARAMS)
+    if isinstance(view.get("channels"), int):
+        own["channels"] = view.pop("channels")
     checkpoint = Checkpoint.from_params(spec.name, source, own)
     return _view(PretrainedEncoder(checkpoint, card=card, trust_remote_code=trust_remote_code, device=device), view)
 

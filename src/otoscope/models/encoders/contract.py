@@ -109,11 +109,10 @@ def select_layers(wanted: Sequence[Layer] | None, n_states: int, where: str) -> 
     return out
 
 
-def pick_layers(states: Mapping[Layer, Any] | Sequence[Any], wanted: Sequence[Layer] | None, where: str) -> dict:
-    """The wanted entries of all hidden states (a sequence, or a mapping in order of depth with free names)."""
-    if not isinstance(states, Mapping):
-        return {name: states[i] for name, i in select_layers(wanted, len(states), where).items()}
+def pick_layers(states: Mapping[Layer, Any], wanted: Sequence[Layer] | None, where: str) -> dict[Layer, Any]:
+    """The wanted entries of all hidden states, in order of depth, with free names."""
     names = list(states)
+    numbered = [n for n in names if isinstance(n, int)]
     out: dict[Layer, Any] = {}
     for layer in ["last"] if wanted is None else wanted:
         if layer in states:
@@ -122,9 +121,9 @@ def pick_layers(states: Mapping[Layer, Any] | Sequence[Any], wanted: Sequence[La
             out.update(states)
         elif layer == "last":
             out["last"] = states[names[-1]]
-        elif isinstance(layer, int) and all(isinstance(n, int) for n in names) and -len(names) <= layer < 0:
-            out[names[layer]] = states[names[layer]]
+        elif isinstance(layer, int) and -len(numbered) <= layer < 0:
+            out[numbered[layer]] = states[numbered[layer]]
         else:
-            valid = ", ".join(map(str, names))
-            raise UsageError(f"there is no layer {layer}", where=where, fix=f"Layers are {valid}, last or all.")
+            valid = ", ".join(str(n) for n in names)
+            raise UsageError(f"there is no layer {layer}", where=where, fix=f"It has {valid}.")
     return out

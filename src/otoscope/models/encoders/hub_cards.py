@@ -17,7 +17,9 @@ _UNSTATED = "not stated here: read the model's page before use"
 _MONO = "takes one channel: with channels=left everything interaural is zero by construction"
 
 
-def _card(name: str, hub_id: str, summary: str, n_layers: int, rate: int = 16_000, **more: Any) -> Card:
+def _card(
+    name: str, hub_id: str, model_type: str, summary: str, n_layers: int, rate: int = 16_000, **more: Any
+) -> Card:
     layers = (*range(n_layers + 1), "last")
     defaults: dict[str, Any] = {"channels": 1, "cues": _WAVE, "notes": (_MONO,)}
     return Card(
@@ -27,14 +29,16 @@ def _card(name: str, hub_id: str, summary: str, n_layers: int, rate: int = 16_00
         rate=rate,
         hub_id=hub_id,
         layers=layers,
+        extra={"model_type": model_type},
         **{**defaults, **more},
     )
 
 
-def _whisper(size: str, n_layers: int, hub: str | None = None) -> Card:
+def _whisper(size: str, n_layers: int) -> Card:
     return _card(
         f"whisper-{size}",
-        f"openai/whisper-{hub or size}",
+        f"openai/whisper-{size}",
+        "whisper",
         f"Whisper {size}: encoder of a speech recogniser",
         n_layers,
         cues=_MAGNITUDE,
@@ -42,10 +46,10 @@ def _whisper(size: str, n_layers: int, hub: str | None = None) -> Card:
         source="Radford et al. 2022, arXiv 2212.04356",
         notes=(
             _MONO,
-            "always hears 30 s: shorter sounds are followed by silence inside the network; frames of the silence are cut",
+            "always hears 30 s: silence follows shorter sounds inside the network; its frames are cut",
             "longer sounds are refused: split them",
         ),
-        breaks=("padding invariance: appended zeros raise nothing but the end of the sound, which moves the frames",),
+        breaks=("padding invariance: the silence after a sound is inside the network",),
     )
 
 
@@ -64,7 +68,7 @@ _SPEECH_SSL = [
 
 CARDS: tuple[Card, ...] = (
     *(
-        _card(name, hub, summary, 24, licence=licence, source=source)
+        _card(name, hub, name.split("-")[0], summary, 24, licence=licence, source=source)
         for name, hub, summary, licence, source in _SPEECH_SSL
     ),
     _whisper("tiny", 4),
@@ -75,6 +79,7 @@ CARDS: tuple[Card, ...] = (
     _card(
         "ast",
         "MIT/ast-finetuned-audioset-10-10-0.4593",
+        "audio-spectrogram-transformer",
         "Audio Spectrogram Transformer, AudioSet",
         12,
         cues=_MAGNITUDE,
@@ -90,6 +95,7 @@ CARDS: tuple[Card, ...] = (
     _card(
         "encodec-48khz",
         "facebook/encodec_48khz",
+        "encodec",
         "EnCodec 48 kHz stereo: encoder before quantisation",
         0,
         rate=48_000,
@@ -97,18 +103,19 @@ CARDS: tuple[Card, ...] = (
         licence=_UNSTATED,
         source="Défossez et al. 2022, arXiv 2210.13438",
         notes=(
-            "normalises every 1 s chunk by the RMS of the mono sum, where a tone in antiphase cancels: level leaks into "
-            "the comparison. Run normalize=true and normalize=false",
+            "divides every 1 s chunk by the RMS of the mono sum, where a tone in antiphase cancels: level leaks into "
+            "the comparison, so run it with normalize=true and with normalize=false",
             "chunks overlap by 1 %; frames heard twice are kept once",
         ),
         breaks=(
-            "padding invariance: appended zeros change the RMS that a chunk is normalised by",
-            "stride: one half frame is lost at each 1 s chunk border",
+            "padding invariance: appended zeros change the RMS that a chunk is divided by",
+            "stride: half a frame is lost at every chunk border",
         ),
     ),
     _card(
         "encodec-24khz",
         "facebook/encodec_24khz",
+        "encodec",
         "EnCodec 24 kHz mono: encoder before quantisation",
         0,
         rate=24_000,
@@ -119,6 +126,7 @@ CARDS: tuple[Card, ...] = (
         _card(
             f"dac-{khz}khz",
             f"descript/dac_{khz}khz",
+            "dac",
             f"DAC {khz} kHz: encoder before quantisation",
             0,
             rate=rate,
@@ -130,6 +138,7 @@ CARDS: tuple[Card, ...] = (
     _card(
         "mimi",
         "kyutai/mimi",
+        "mimi",
         "Mimi: layers of its encoder; last is the quantiser's input (12.5 Hz)",
         9,
         rate=24_000,
@@ -140,6 +149,7 @@ CARDS: tuple[Card, ...] = (
     _card(
         "xcodec",
         "hf-audio/xcodec-hubert-librispeech",
+        "xcodec",
         "X-Codec: acoustic and semantic encoder, joined, before quantisation",
         0,
         licence=_UNSTATED,

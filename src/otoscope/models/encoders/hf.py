@@ -1,0 +1,331 @@
+"""Audio encoders of ``transformers``, by hub id or local folder.
+
+Nothing is downloaded, imported or read before it is needed: the card of a known checkpoint costs nothing, the identity
+reads files (config, feature extractor, sha256 of the weights), :meth:`PretrainedEncoder.load` builds the network.
+``init=random`` builds the same architecture with fresh weights and needs no weight file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from otoscope.core.audio import Audio
+from otoscope.core.errors import ModelError, OtoscopeError, UsageError
+from otoscope.core.naming import Scalar
+from otoscope.core.nouns import Card, Encoded, Layer
+from otoscope.models import devices
+from otoscope.models.encoders.contract import BATCH, check_inputs, equal_length_batches
+from otoscope.models.encoders.hf_family import Family, check_options, family_of
+from otoscope.models.encoders.hf_files import Snapshot, locate
+
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Which network: where its files are and what was asked of it. ``seed`` counts with ``init="random"`` only."""
+
+    name: str
+    source: str
+    revision: str | None = None
+    dtype: str = "float32"
+    init: str = "pretrained"
+    seed: int = 0
+    options: tuple[tuple[str, Scalar], ...] = ()
+
+    @staticmethod
+    def from_params(name: str, source: str, params: Mapping[str, Scalar]) -> Checkpoint:
+        """From the parameters of a name; raises :class:`UsageError` on a value that makes no sense."""
+        own = dict(params)
+        source = str(own.pop("path", source))
+        init, seed = own.pop("init", "pretrained"), own.pop("seed", None)
+        check_init(init, seed, name)
+        dtype = str(own.pop("dtype", "float32"))
+        if dtype not in devices.DTYPES:
+            raise UsageError(f"there is no dtype={dtype}", where=name, fix=f"One of: {', '.join(devices.DTYPES)}.")
+        revision = own.pop("revision", None)
+        options = tuple(sorted((k, v) for k, v in own.items() if v is not None))
+        return Checkpoint(
+            name, source, None if revision is None else str(revision), dtype, str(init), int(seed or 0), options
+        )
+
+    @property
+    def random(self) -> bool:
+        return self.init == "random"
+
+
+def check_init(init: Any, seed: Any, where: str) -> None:
+    """Raise :class:`UsageError` unless ``init`` and ``seed`` go together."""
+    if init not in ("pretrained", "random"):
+        raise UsageError(f"there is no init={init}", where=where, fix="Use init=random, or leave it out.")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise UsageError(f"seed={seed} is not a whole number from 0", where=where)
+    if seed is not None and init != "random":
+        raise UsageError("seed goes with init=random", where=where, fix="Add init=random, or leave seed out.")
+
+
+class PretrainedEncoder:
+    """A checkpoint of ``transformers`` as an encoder. See :mod:`~otoscope.models.encoders.hf_family` for the layers."""
+
+    version: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        card: Card | None = None,
+        trust_remote_code: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        self.checkpoint, self.trust_remote_code, self.device = checkpoint, trust_remote_code, device
+        self._known, self._model = card, None
+        self._snapshot: Snapshot | None = None
+        self._family: Family | None = None
+        self._failure: ModelError | None = None
+        if card is not None:
+            check_options(family_of(card.extra["model_type"]), dict(checkpoint.options), checkpoint.name)
+
+    # --- what is known without the network ---
+
+    @property
+    def card(self) -> Card:
+        known = self._known
+        if known is not None and known.hub_id == self.checkpoint.source and self._family is None:
+            return self._with_options(known)
+        family = self.family
+        base = known or Card(
+            name=self.checkpoint.name,
+            capability="encoder",
+            summary=f"{family.config.model_type} from {self.checkpoint.source}",
+            rate=None,
+            channels=1,
+            hub_id=None if "/" not in self.checkpoint.source else self.checkpoint.source,
+            notes=family.notes,
+        )
+        return self._with_options(
+            replace(
+                base,
+                rate=family.rate,
+                channels=family.channels,
+                layers=family.layers,
+                cues=family.cues,
+                breaks=family.breaks or base.breaks,
+                fixed_duration_s=family.fixed_duration_s,
+            )
+        )
+
+    def _with_options(self, card: Card) -> Card:
+        c = self.checkpoint
+        extra = {**card.extra, **dict(c.options)}
+        if c.random:
+            extra |= {"init": "random", "seed": c.seed}
+        return replace(card, name=c.name, revision=c.revision, extra=extra)
+
+    def identity(self) -> Mapping[str, Any]:
+        """JSON over the content of the files, the precision and the options; where the files lie doesn't enter."""
+        c, code = self.checkpoint, self._uses_code()
+        out = {
+            "kind": "transformers",
+            "version": self.version,
+            "files": self.files.identity(weights=not c.random, code=code),
+            "dtype": c.dtype,
+            "options": dict(c.options),
+        }
+        return {**out, "init": "random", "seed": c.seed} if c.random else out
+
+    @property
+    def files(self) -> Snapshot:
+        """The checkpoint's files; a failure to get them is remembered, not tried again."""
+        if self._failure is not None:
+            raise self._failure
+        if self._snapshot is None:
+            c = self.checkpoint
+            licence = self._known.licence if self._known else ""
+            try:
+                self._snapshot = locate(
+                    c.source, c.revision, weights=not c.random, code=self.trust_remote_code, licence=licence
+                )
+            except ModelError as e:
+                self._failure = e
+                raise
+        return self._snapshot
+
+    def _uses_code(self) -> bool:
+        """Whether the checkpoint brings Python code that must run; refuses it unless trusted and pinned."""
+        code, c = self.files.remote_code(), self.checkpoint
+        if not code or ("AutoModel" not in code and _is_native(str(self.files.config().get("model_type")))):
+            return False
+        if not self.trust_remote_code:
+            raise ModelError(
+                "the checkpoint runs its own Python code",
+                where=c.name,
+                fix="Read it; if you trust it, allow it with --trust-remote-code and pin revision=COMMIT.",
+            )
+        if str(self.files.folder) != str(_folder(c.source)) and not (c.revision and _COMMIT.match(c.revision)):
+            raise ModelError(
+                "remote code needs a pinned revision", where=c.name, fix="Add revision=COMMIT (40 hexadecimal digits)."
+            )
+        foreign = sorted({v for v in code.values() if "--" in v})
+        if foreign:
+            raise ModelError(f"its code lies in another repository ({foreign[0]}) that cannot be pinned", where=c.name)
+        return True
+
+    # --- the network ---
+
+    @property
+    def family(self) -> Family:
+        """The family, configured for this checkpoint."""
+        if self._family is None:
+            with quiet():
+                self._family = self._configure()
+        return self._family
+
+    def _configure(self) -> Family:
+        from transformers import AutoConfig, AutoFeatureExtractor
+
+        c, code = self.checkpoint, self._uses_code()
+        folder = str(self.files.folder)
+        how = {"local_files_only": True, "trust_remote_code": code}
+        try:
+            config = AutoConfig.from_pretrained(folder, **how)
+            extractor = None
+            if self.files.preprocessor() is not None:
+                extractor = AutoFeatureExtractor.from_pretrained(folder, **how)
+        except Exception as e:
+            raise ModelError(f"its config cannot be used: {_first_line(e)}", where=c.name) from e
+        return family_of(config.model_type)(config, extractor, dict(c.options), c.name)
+
+    def load(self) -> None:
+        """Build the network, on its device, in evaluation mode. Raises :class:`ModelError`."""
+        if self._model is not None:
+            return
+        device = devices.pick(self.device)
+        devices.settle()
+        with quiet():
+            model = self._build()
+        self._check_card()
+        self._model = self.family.part(model).eval().requires_grad_(False).to(device)
+
+    def _build(self) -> Any:
+        from transformers import AutoModel
+
+        c, family, code = self.checkpoint, self.family, self._uses_code()
+        dtype = devices.torch_dtype(c.dtype)
+        try:
+            if c.random:
+                with devices.seeded(c.seed):
+                    return AutoModel.from_config(family.config, trust_remote_code=code).to(dtype)
+            model, report = AutoModel.from_pretrained(
+                str(self.files.folder),
+                config=family.config,
+                local_files_only=True,
+                use_safetensors=self.files.safe,
+                weights_only=True,
+                dtype=dtype,
+                output_loading_info=True,
+                trust_remote_code=code,
+            )
+        except OtoscopeError:
+            raise
+        except Exception as e:
+            raise ModelError(f"cannot be loaded: {_first_line(e)}", where=c.name) from e
+        lacking = sorted(k for k in report["missing_keys"] if not any(m in k for m in family.may_lack))
+        if lacking:
+            raise ModelError(
+                f"the checkpoint lacks {len(lacking)} of its network's weights, e.g. {lacking[0]}",
+                where=c.name,
+                fix="Such a network would be partly random. For a wholly random one use init=random.",
+            )
+        return model
+
+    def _check_card(self) -> None:
+        known, family = self._known, self.family
+        if known is None:
+            return
+        for what, said, found in (
+            ("rate", known.rate, family.rate),
+            ("channels", known.channels, family.channels),
+            ("layers", known.layers, family.layers),
+        ):
+            if said != found and self.checkpoint.source == known.hub_id:
+                raise ModelError(f"its card says {what} {said}, the checkpoint has {found}", where=known.name)
+
+    def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:
+        """Frames per layer of each sound. Sounds of different length go in separate passes; nothing is padded that
+        the network doesn't pad itself. Raises :class:`InputError` on sounds too short or too long for it."""
+        import torch
+
+        self.load()
+        family = self.family
+        check_inputs(self.card, audio)
+        wanted = family.select(layers)
+        out: list[Encoded | None] = [None] * len(audio)
+        hop = family.hop_s(list(wanted))
+        for group in equal_length_batches(audio, BATCH):
+            n = audio[group[0]].n
+            family.check_length(n)
+            inputs = self._tensors(family.prepare(np.stack([audio[i].samples for i in group])))
+            with torch.inference_mode():
+                states = family.states(self._model, inputs, n)
+                arrays = {k: states[key].float().cpu().numpy() for k, key in wanted.items()}
+            for row, i in enumerate(group):
+                out[i] = Encoded({k: a[row] for k, a in arrays.items()}, hop)
+        return [one for one in out if one is not None]
+
+    def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        import torch
+
+        device, dtype = devices.pick(self.device), devices.torch_dtype(self.checkpoint.dtype)
+        out = {}
+        for name, array in arrays.items():
+            tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+            out[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
+        return out
+
+    def fresh(self) -> PretrainedEncoder:
+        """The same encoder, not loaded."""
+        return PretrainedEncoder(
+            self.checkpoint, card=self._known, trust_remote_code=self.trust_remote_code, device=self.device
+        )
+
+
+# --- the library's manners --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep ``transformers`` from printing progress bars and load reports; what matters is raised instead."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _is_native(model_type: str) -> bool:
+    from transformers import CONFIG_MAPPING
+
+    return model_type in CONFIG_MAPPING
+
+
+def _folder(source: str) -> Any:
+    from pathlib import Path
+
+    return Path(source).expanduser()
+
+
+def _first_line(e: Exception) -> str:
+    text = " ".join(str(e).split())
+    return f"{type(e).__name__}: {text}"[:300]
