@@ -109,8 +109,9 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
     """Write ``audio``; the format follows the suffix (.wav .flac .ogg .mp3) and the file appears whole or not at all.
 
     ``subtype`` is libsndfile's word (``FLOAT``, ``PCM_16``, ``VORBIS``, ...); without it .wav holds float32.
-    ``quality`` (0 worst to 1 best) is for the lossy formats. All but the float subtypes refuse samples beyond
-    +/-1 with :class:`InputError`. Raises :class:`UsageError` on a suffix or subtype that cannot be written.
+    ``quality`` (0 worst to 1 best) is for the lossy formats, which lose differences between two ears. All but
+    the float subtypes refuse samples beyond +/-1 with :class:`InputError`. Raises :class:`UsageError` on a suffix,
+    subtype or rate that cannot be written.
     """
     path = Path(path)
     fmt = _FORMATS.get(path.suffix.lower())
@@ -123,6 +124,8 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
             where=str(path),
             fix=f"It has: {', '.join(sorted(sf.available_subtypes(fmt)))}.",
         )
+    if fmt == "OGG" and audio.rate > _VORBIS_LIMIT_HZ:
+        raise UsageError(f"Ogg Vorbis goes up to {_VORBIS_LIMIT_HZ} Hz, the sound has {audio.rate}", where=str(path))
     peak = float(np.abs(audio.samples).max())
     if subtype not in _FLOAT_SUBTYPES and peak > 1.0:
         raise InputError(
@@ -143,6 +146,8 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
         part.unlink(missing_ok=True)
 
 
+#: Beyond this the encoder does not refuse but crashes the process.
+_VORBIS_LIMIT_HZ = 200_000
 _REPLACE = "Replace the file."
 _SUFFIXES_READ = "WAV, FLAC, Ogg Vorbis and MP3 can be read."
 _SUFFIXES = "Use .wav, .flac, .ogg or .mp3."
