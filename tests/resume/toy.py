@@ -27,7 +27,10 @@ class Noise:
             raise InputError("is broken on purpose", where=f"noise {self.seed}")
         rng = np.random.default_rng(self.seed)
         shared = np.random.default_rng(self.seed // 4)  # four neighbours share a sound
-        return {"a": Audio(shared.standard_normal((1, 400)) * 0.1, rate), "b": Audio(rng.standard_normal((1, 400)) * 0.1, rate)}
+        return {
+            "a": Audio(shared.standard_normal((1, 400)) * 0.1, rate),
+            "b": Audio(rng.standard_normal((1, 400)) * 0.1, rate),
+        }
 
     def describe(self) -> Any:
         return {"noise": self.seed, "broken": self.broken}
@@ -53,7 +56,13 @@ class ToyTask:
         return self.readout
 
     def identity(self):
-        return {"name": "toy", "seed": self.seed, "broken": self.broken, "readout": self.readout, "two": self.two_rounds}
+        return {
+            "name": "toy",
+            "seed": self.seed,
+            "broken": self.broken,
+            "readout": self.readout,
+            "two": self.two_rounds,
+        }
 
     def accepts(self, card):
         return None if card.capability == "encoder" else "needs an encoder"
@@ -67,7 +76,9 @@ class ToyTask:
 
     def _item(self, k, part):
         base = f"{part}-{k}"
-        return Item(base, base, f"g{k // 2}", Noise(k + 100 * self.seed, k == self.broken), {"half": k % 2, "part": part})
+        return Item(
+            base, base, f"g{k // 2}", Noise(k + 100 * self.seed, k == self.broken), {"half": k % 2, "part": part}
+        )
 
     def request(self, item, card):
         return Encode(("a", "b"), repeat="a")

@@ -219,34 +219,30 @@ def explain(error: Exception) -> str:
 def _pack(
     items: Sequence[Item], kept: Sequence[tuple[Item, dict[str, str]]], known: Mapping[str, Any]
 ) -> dict[str, NDArray[Any]]:
-    """Embeddings of a shard as arrays: ``names``, and ``index`` [items, names] into the rows of ``layer:<layer>``
-    [sounds, D]; -1 marks an item that failed."""
+    """Embeddings of a shard as arrays: ``row:<name>`` [items] into the rows of ``layer:<layer>`` [sounds, D]; -1 marks an
+    item that failed."""
     position = {item.id: i for i, item in enumerate(items)}
     names = sorted({n for _, keys in kept for n in keys})
     rows: dict[str, int] = {}
-    index = np.full((len(items), len(names)), -1, dtype=np.int32)
+    arrays: dict[str, NDArray[Any]] = {f"row:{n}": np.full(len(items), -1, dtype=np.int32) for n in names}
     for item, keys in kept:
-        for j, name in enumerate(names):
-            index[position[item.id], j] = rows.setdefault(keys[name], len(rows))
-    arrays: dict[str, NDArray[Any]] = {"names": np.array(names, dtype=np.str_), "index": index}
-    if rows:
-        layers = list(known[next(iter(rows))][0])
-        for layer in layers:
-            arrays[f"layer:{layer}"] = np.stack([known[key][0][layer] for key in rows])
-    return arrays
+        for name in names:
+            arrays[f"row:{name}"][position[item.id]] = rows.setdefault(keys[name], len(rows))
+    layers = list(known[next(iter(rows))][0]) if rows else []
+    return arrays | {f"layer:{layer}": np.stack([known[key][0][layer] for key in rows]) for layer in layers}
 
 
 def unpack(items: Sequence[Item], arrays: Mapping[str, NDArray[Any]]) -> list[Embedded | None]:
     """The inverse of the packing above: one :class:`Embedded` per item, None for a failed one."""
-    names = [str(n) for n in arrays["names"]]
+    rows = {k.removeprefix("row:"): v for k, v in arrays.items() if k.startswith("row:")}
     layers = {k.removeprefix("layer:"): v for k, v in arrays.items() if k.startswith("layer:")}
     out: list[Embedded | None] = []
     for i in range(len(items)):
-        where = arrays["index"][i]
-        if len(names) == 0 or (where < 0).any():
+        where = {name: int(v[i]) for name, v in rows.items()}
+        if not where or min(where.values()) < 0:
             out.append(None)
-            continue
-        out.append(Embedded({layer: {n: m[where[j]] for j, n in enumerate(names)} for layer, m in layers.items()}))
+        else:
+            out.append(Embedded({layer: {n: m[k] for n, k in where.items()} for layer, m in layers.items()}))
     return out
 
 
