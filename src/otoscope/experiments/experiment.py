@@ -26,11 +26,11 @@ _FILE_KEYS = {"title", "about", "default", "presets", "notes"}
 
 @dataclass(frozen=True)
 class Block:
-    """One block of the grid. Empty ``models``/``interventions`` mean: the experiment's own."""
+    """One block of the grid. ``models`` and ``references`` None, and no ``interventions``: the experiment's own."""
 
     tasks: tuple[Spec, ...]
     conditions: tuple[Spec, ...] = (Spec("intact"),)
-    models: tuple[Spec, ...] = ()
+    models: tuple[Spec, ...] | None = None
     references: tuple[Spec, ...] | None = None
     interventions: tuple[Spec, ...] = ()
 
@@ -74,7 +74,8 @@ class Experiment:
         found: dict[Cell, None] = {}
         for block in self.grid:
             references = self.references if block.references is None else block.references
-            models = [*references, *(m for s in (block.models or self.models) for m in with_twins(s, self.twins))]
+            subjects = self.models if block.models is None else block.models
+            models = [*references, *(m for s in subjects for m in with_twins(s, self.twins))]
             for model in models:
                 for task in block.tasks:
                     for condition in block.conditions:
@@ -106,7 +107,7 @@ class Experiment:
         if conditions:
             grid = tuple(replace(b, conditions=tuple(map(parse_spec, conditions))) for b in grid)
         if models:
-            grid = tuple(replace(b, models=()) for b in grid)
+            grid = tuple(replace(b, models=None) for b in grid)
         if interventions:
             grid = tuple(replace(b, interventions=()) for b in grid)
         if data is not None:
@@ -137,7 +138,7 @@ class Experiment:
                 {
                     "tasks": [str(t) for t in b.tasks],
                     "conditions": [str(c) for c in b.conditions],
-                    "models": [str(m) for m in b.models],
+                    "models": None if b.models is None else [str(m) for m in b.models],
                     "references": None if b.references is None else [str(m) for m in b.references],
                     "interventions": [str(i) for i in b.interventions],
                 }
@@ -238,7 +239,7 @@ def _block(table: Any, where: str) -> Block:
     return Block(
         tasks=tasks,
         conditions=_specs(table, "conditions", where) or (Spec("intact"),),
-        models=_specs(table, "models", where),
+        models=_specs(table, "models", where) if "models" in table else None,
         references=_specs(table, "references", where) if "references" in table else None,
         interventions=_specs(table, "interventions", where),
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from otoscope.audio.binaural import BinauralSpec
 from otoscope.audio.resample import resample
-from otoscope.audio.stimuli import intervals, to_audio, triplet
+from otoscope.audio.stimuli import intervals, render, to_audio, triplet
 from otoscope.core.audio import Audio
 
 Float = NDArray[np.float64]
@@ -38,8 +38,9 @@ class TripletInputs:
     def render(self, rate: int) -> dict[str, Audio]:
         made = self.made_at or rate
         own = self._apply(triplet(self.spec, self.seed, made, self.reference, self.test), made, self.seed)
-        other = triplet(self.spec, self.seed + 1, made, self.reference, self.test)
-        own["n0_other"] = self._apply(other, made, self.seed + 1)["n0"]
+        # Rungs act on whole triplets; one of noise alone three times is the cheapest that they take.
+        noise = render(self.spec.noise_alone(), self.seed + 1, made)
+        own["n0_other"] = self._apply({"n0": noise, "s0": noise, "spi": noise}, made, self.seed + 1)["n0"]
         return {name: resample(audio, rate) for name, audio in to_audio(own, made).items()}
 
     def _apply(self, signals: Signals, rate: int, seed: int) -> Signals:
