@@ -9,6 +9,7 @@ the target. All arrays are float64 ``[2, n]``, left ear first.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -152,17 +153,24 @@ def _samples(spec: BinauralSpec, rate: int) -> int:
     return n
 
 
-def _gaussian(spec: BinauralSpec, rng: np.random.Generator, rate: int) -> Float:
-    """Gaussian noise ``[n]`` of RMS 1 (in expectation) in the band low_hz <= f < high_hz, without its DC bin."""
-    n = _samples(spec, rate)
-    first = max(1, int(np.ceil(spec.low_hz * spec.duration_s - 1e-9)))
-    stop = int(np.ceil(spec.high_hz * spec.duration_s - 1e-9))
-    if stop <= first:
-        raise InputError(f"the band {spec.band_name} holds no multiple of 1/{spec.duration_s:g} Hz", fix="Widen it.")
-    draws = rng.standard_normal((stop, 2))  # from 0 Hz, whatever the band: narrow and wide bands share their bins
+def band_noise(rng: np.random.Generator, n: int, rate: int, low_hz: float, high_hz: float) -> Float:
+    """Gaussian noise ``[n]`` of RMS 1 (in expectation) with the multiples of rate/n Hz in low_hz <= f < high_hz.
+
+    Drawn from 0 Hz upwards whatever the band and the rate, so that bands and rates share their bins; DC stays empty.
+    Raises :class:`InputError` on a band without bins or beyond the Nyquist frequency.
+    """
+    first = max(1, math.ceil(low_hz * n / rate - 1e-9))
+    stop = math.ceil(high_hz * n / rate - 1e-9)
+    if stop <= first or high_hz > rate / 2:
+        raise InputError(f"no multiple of {rate / n:g} Hz up to {rate / 2:g} Hz lies in {low_hz:g}-{high_hz:g} Hz")
+    draws = rng.standard_normal((stop, 2))
     bins = np.zeros(n // 2 + 1, dtype=np.complex128)
     bins[first:stop] = draws[first:, 0] + 1j * draws[first:, 1]
     return np.asarray(np.fft.irfft(bins, n) * (n / (2.0 * np.sqrt(stop - first))))
+
+
+def _gaussian(spec: BinauralSpec, rng: np.random.Generator, rate: int) -> Float:
+    return band_noise(rng, _samples(spec, rate), rate, spec.low_hz, spec.high_hz)
 
 
 def _noise(spec: BinauralSpec, seed: int, rate: int, interval: Interval) -> Float:
