@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,24 @@ def work(path, n=7, claims=True, cells=("aa", "bb")):
     return results
 '''
 
+#: Forks a child per line of input, so that many kills pay for one start of Python.
+NURSERY = """
+import os, traceback
+from otoscope.core import faults
+for line in sys.stdin:
+    path, fault = line.rstrip("\\n").split("\\t")
+    child = os.fork()
+    if child == 0:
+        try:
+            faults.arm({faults.VARIABLE: fault})
+            work(path)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
 
 class Toy:
     """``EXPERIMENT`` in this process, and a way to run it in others."""
@@ -74,7 +92,8 @@ class Toy:
     def start(self, code: str, *args: str, fault: str = "") -> subprocess.Popen[str]:
         env = {**os.environ, "PYTHONPATH": str(SRC), VARIABLE: fault}
         command = [sys.executable, "-c", EXPERIMENT + code, *args]
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
     def table(self, records: list[dict[str, Any]], cell: str = "aa", shard: int = 0) -> pa.Table:
         return row_table(cell, 0, shard, records)
@@ -96,6 +115,24 @@ class Toy:
 @pytest.fixture(scope="session")
 def toy() -> Toy:
     return Toy()
+
+
+@pytest.fixture(scope="session")
+def struck(toy: Toy) -> Iterator[Callable[[Path, str], int]]:
+    """Work in another process under a fault; gives its exit status (negative: the signal that ended it)."""
+    nursery = toy.start(NURSERY)
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    send, receive = nursery.stdin, nursery.stdout
+
+    def strike(path: Path, fault: str) -> int:
+        send.write(f"{path}\t{fault}\n")
+        send.flush()
+        return int(receive.readline())
+
+    yield strike
+    _, err = nursery.communicate(timeout=60)
+    assert err == ""
 
 
 @pytest.fixture(scope="session")

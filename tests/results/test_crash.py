@@ -42,11 +42,9 @@ def check_resumed(toy, whole: Results, path: Path) -> None:  # type: ignore[no-u
 
 @pytest.mark.kill
 @pytest.mark.parametrize(("point", "arrival"), STRIKES)
-def test_kill_and_run_again(toy, whole: Results, tmp_path: Path, point: str, arrival: int) -> None:  # type: ignore[no-untyped-def]
+def test_kill_and_run_again(toy, whole: Results, struck, tmp_path: Path, point: str, arrival: int) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "run"
-    process = toy.start(WORK, str(path), fault=f"{point}:{arrival}")
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL, err
+    assert struck(path, f"{point}:{arrival}") == -signal.SIGKILL
     if (path / "experiment.json").exists():
         rows = toy.content(Results.open(path))
         assert all(r in toy.content(whole) for r in rows)

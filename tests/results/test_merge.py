@@ -66,6 +66,10 @@ def test_an_item_that_failed_in_one_is_taken_from_the_other(toy, whole: Results,
     two = part(toy, tmp_path / "two", {0, 1, 2}, failing("item-01", "item-05"))
     merged = merge([one, two], tmp_path / "all")
     assert (merged.cell("aa").n_done, merged.cell("aa").n_failed) == (6, 1)
+    attempts = len(list((tmp_path / "all").rglob("*.parquet")))
+    assert attempts == 1 + 3 + 1, "the cells, three shards, and one of them again with what two had"
+    merge([one, two], tmp_path / "all")
+    assert len(list((tmp_path / "all").rglob("*.parquet"))) == attempts
     rows = toy.content(merged)
     assert {r["item"] for r in rows if r["status"] == "failed"} == {"item-05"}
     assert [r for r in rows if r["item"] != "item-05"] == [

@@ -97,6 +97,7 @@ def test_coverage_counts_every_item_once() -> None:
         row("e", "x", None, {"f": 1, "layer": 0}, status="failed"),
         row("g", WHOLE_ITEM, None, {"f": 2}, status="failed"),
         row("h", "y", None, {"f": 1, "layer": 0}, status="failed"),  # another metric broke
+        row("h", WHOLE_ITEM, None, {"f": 1}, status="failed"),  # and so did its readout
         row("h", "x", 2.0, {"f": 1, "layer": 0}),
         row("i", WHOLE_ITEM, None, {"f": 1, "layer": 0}),  # kept for a readout
     ]

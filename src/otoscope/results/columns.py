@@ -45,8 +45,12 @@ class Words:
         return at if at < len(self.words) and self.words[at] == word else -1
 
 
+#: What scoring reads of a row.
+ROW_COLUMNS = ("item", "base_id", "group", "metric", "status", "factors", "value")
+
+
 class Rows:
-    """The columns of a table of rows that scoring needs, coded once for all measures."""
+    """The columns :data:`ROW_COLUMNS` of a table of rows, coded once for all measures."""
 
     def __init__(self, table: pa.Table) -> None:
         self.item, self.base_id, self.group = (Words.of(table.column(n)) for n in ("item", "base_id", "group"))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from otoscope.core.errors import InputError, UsageError
 from otoscope.core.items import Factor
 from otoscope.results.cells import Cell
-from otoscope.results.columns import Combination, Observations, Rows, observe
+from otoscope.results.columns import ROW_COLUMNS, Combination, Observations, Rows, observe
 from otoscope.results.schema import WHOLE_ITEM
 from otoscope.results.store import Results
 from otoscope.stats.bootstrap import mean_intervals
@@ -147,7 +147,7 @@ def _all_pairs(
 
 
 def _rows(results: Results, cell: Cell, metrics: Sequence[str] | None) -> Rows:
-    return Rows(results.rows(cells=[cell.cell], metrics=metrics))
+    return Rows(results.rows(cells=[cell.cell], metrics=metrics, columns=ROW_COLUMNS))
 
 
 def _no_pairs(blank: Comparison) -> _Pairs:

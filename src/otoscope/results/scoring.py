@@ -116,8 +116,9 @@ def score_cell(
     n_resamples: int = 2000,
     level: float = 0.95,
 ) -> list[Score]:
-    """Scores of one cell's rows, in the order of ``measures`` and then of factors; a measure without any observation
-    gives one empty score. Equal rows and seed give equal scores, whatever the order of the rows.
+    """Scores of one cell's ``rows`` (at least ``columns.ROW_COLUMNS``), in the order of ``measures`` and then of
+    factors; a measure without any observation gives one empty score. Equal rows and seed give equal scores, whatever
+    the order of the rows.
 
     Raises :class:`InputError` on contradictory rows (two of one item, metric and factors).
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,15 +35,25 @@ class ShardFolder:
     def __init__(self, folder: Path, cell: str) -> None:
         self.folder, self.cell = folder, cell
 
-    def attempts(self) -> dict[ShardKey, list[int]]:
-        """Attempts on disk, ascending. Temporary files and anything else are not shards."""
-        found: dict[ShardKey, list[int]] = {}
+    def _names(self) -> list[str]:
         with store_errors(self.folder):
-            names = sorted(p.name for p in self.folder.iterdir()) if self.folder.is_dir() else []
-        for name in names:
+            try:
+                return os.listdir(self.folder)
+            except FileNotFoundError:  # no shard yet
+                return []
+
+    def attempts(self) -> dict[ShardKey, list[int]]:
+        """Attempts on disk, ascending, by key in order. Temporary files and anything else are not shards."""
+        found: dict[ShardKey, list[int]] = {}
+        for name in self._names():
             if parsed := parse_file_name(name):
                 found.setdefault(parsed[0], []).append(parsed[1])
         return {k: sorted(v) for k, v in sorted(found.items())}
+
+    def last_attempt(self, key: ShardKey) -> int:
+        """The number of the newest attempt, 0 where there is none."""
+        files = (parse_file_name(n) for n in self._names() if n.startswith(f"{key}.a"))
+        return max((f[1] for f in files if f is not None), default=0)
 
     def current(self, extent: Extent) -> list[ShardKey]:
         """Shards that count, in order. Where nothing was planned: all there are, if that is unambiguous."""
@@ -59,15 +70,15 @@ class ShardFolder:
         return keys
 
     def newest(self, key: ShardKey) -> Path | None:
-        attempts = self.attempts().get(key)
-        return self.folder / key.file_name(attempts[-1]) if attempts else None
+        last = self.last_attempt(key)
+        return self.folder / key.file_name(last) if last else None
 
     def write(self, key: ShardKey, table: pa.Table) -> Path:
         """The next attempt; see :meth:`Results.write_shard`."""
         tally = self._check(key, table)
         with store_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / key.file_name(max(self.attempts().get(key, [0])) + 1)
+        path = self.folder / key.file_name(self.last_attempt(key) + 1)
         meta = {
             "kind": "rows",
             "cell": self.cell,

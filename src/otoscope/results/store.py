@@ -240,7 +240,7 @@ class Results:
 
     def attempts(self, cell: str, key: ShardKey) -> int:
         """How often the shard was tried: the number of its newest attempt, 0 where there is none."""
-        return max(self.folder(cell).attempts().get(key, [0]))
+        return self.folder(cell).last_attempt(key)
 
     def read_shard(self, cell: str, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of the newest attempt, or None."""

@@ -55,11 +55,12 @@ def read(path: Path, kind: str, fix: str, columns: Sequence[str] | None = None) 
     """
     with store_errors(path), path.open("rb") as f:
         try:
-            file = pq.ParquetFile(f, page_checksum_verification=True)
+            file = pq.ParquetFile(f, page_checksum_verification=True, pre_buffer=False)
             meta = _meta(file.metadata.metadata)
             version = int(meta["schema"])
             refuse_newer(version, path)
-            table = file.read(columns=list(columns) if columns is not None and version == SCHEMA_VERSION else None)
+            wanted = list(columns) if columns is not None and version == SCHEMA_VERSION else None
+            table = file.read(columns=wanted, use_threads=False)  # small files: threads cost more than they give
             _verify(table, meta)
             table = upgrade(table.replace_schema_metadata(None), kind, version)
             names = SCHEMAS[kind].names if columns is None else list(columns)
@@ -93,15 +94,16 @@ def fingerprint(column: pa.ChunkedArray) -> str:
         column = column.cast(column.type.value_type)
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
-    h = hashlib.sha256(f"{column.type}:{len(column)}".encode())
-    text = pa.types.is_string(column.type)
-    for part in (pc.is_null(column).cast(pa.uint8()), pc.fill_null(column, "" if text else 0)):
-        if pa.types.is_string(part.type):
-            h.update(_bytes(pc.binary_length(part)))
-            for chunk in part.chunks:
-                h.update(_text(chunk))
-        else:
-            h.update(_bytes(part))
+    h = hashlib.sha256(f"{column.type}:{len(column)}:{column.null_count}".encode())
+    if column.null_count:
+        h.update(_bytes(pc.is_null(column).cast(pa.uint8())))
+        column = column.drop_null()
+    if pa.types.is_string(column.type):
+        h.update(_bytes(pc.binary_length(column)))
+        for chunk in column.chunks:
+            h.update(_text(chunk))
+    else:
+        h.update(_bytes(column))
     return h.hexdigest()[:16]
 
 
