@@ -125,7 +125,8 @@ def _from_factory(found: Any, spec: Spec, device: str, source: Path | None) -> M
 
 
 def _checkpoint(spec: Spec, source: str, card: Card | None, trust_remote_code: bool, device: str) -> EncoderView:
-    from otoscope.models.encoders.hf import Checkpoint, PretrainedEncoder
+    from otoscope.models.encoders.checkpoint import Checkpoint
+    from otoscope.models.encoders.hf import PretrainedEncoder
 
     own, view = _split(spec)
     check_known(spec, own, CHECKPOINT_PARAMS, VIEW_PARAMS)

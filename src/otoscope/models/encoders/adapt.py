@@ -50,7 +50,7 @@ def adapt(
 
     Raises :class:`UsageError` on parameters that don't fit and :class:`ModelError` on something that is no encoder.
     """
-    from otoscope.models.encoders.hf import check_init
+    from otoscope.models.encoders.checkpoint import check_init
     from otoscope.models.encoders.objects import ArrayEncoder, Origin, TorchEncoder
     from otoscope.models.encoders.reference_adapter import ReferenceEncoder
 

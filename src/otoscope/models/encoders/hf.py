@@ -10,64 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from otoscope.core.audio import Audio
-from otoscope.core.errors import ModelError, OtoscopeError, UsageError
-from otoscope.core.naming import Scalar
+from otoscope.core.errors import ModelError, OtoscopeError
 from otoscope.core.nouns import Card, Encoded, Layer
 from otoscope.models import devices
+from otoscope.models.encoders.checkpoint import Checkpoint
 from otoscope.models.encoders.contract import BATCH, check_inputs, equal_length_batches
 from otoscope.models.encoders.hf_family import Family, check_options, family_of
 from otoscope.models.encoders.hf_files import Snapshot, locate
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Which network: where its files are and what was asked of it. ``seed`` counts with ``init="random"`` only."""
-
-    name: str
-    source: str
-    revision: str | None = None
-    dtype: str = "float32"
-    init: str = "pretrained"
-    seed: int = 0
-    options: tuple[tuple[str, Scalar], ...] = ()
-
-    @staticmethod
-    def from_params(name: str, source: str, params: Mapping[str, Scalar]) -> Checkpoint:
-        """From the parameters of a name; raises :class:`UsageError` on a value that makes no sense."""
-        own = dict(params)
-        source = str(own.pop("path", source))
-        init, seed = own.pop("init", "pretrained"), own.pop("seed", None)
-        check_init(init, seed, name)
-        dtype = str(own.pop("dtype", "float32"))
-        if dtype not in devices.DTYPES:
-            raise UsageError(f"there is no dtype={dtype}", where=name, fix=f"One of: {', '.join(devices.DTYPES)}.")
-        revision = own.pop("revision", None)
-        options = tuple(sorted((k, v) for k, v in own.items() if v is not None))
-        return Checkpoint(
-            name, source, None if revision is None else str(revision), dtype, str(init), int(seed or 0), options
-        )
-
-    @property
-    def random(self) -> bool:
-        return self.init == "random"
-
-
-def check_init(init: Any, seed: Any, where: str) -> None:
-    """Raise :class:`UsageError` unless ``init`` and ``seed`` go together."""
-    if init not in ("pretrained", "random"):
-        raise UsageError(f"there is no init={init}", where=where, fix="Use init=random, or leave it out.")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise UsageError(f"seed={seed} is not a whole number from 0", where=where)
-    if seed is not None and init != "random":
-        raise UsageError("seed goes with init=random", where=where, fix="Add init=random, or leave seed out.")
 
 
 class PretrainedEncoder:
@@ -105,7 +62,7 @@ class PretrainedEncoder:
             summary=f"{family.config.model_type} from {self.checkpoint.source}",
             rate=None,
             channels=1,
-            hub_id=None if "/" not in self.checkpoint.source else self.checkpoint.source,
+            hub_id=None if _folder(self.checkpoint.source).is_dir() else self.checkpoint.source,
             notes=family.notes,
         )
         return self._with_options(
@@ -207,10 +164,10 @@ class PretrainedEncoder:
             return
         device = devices.pick(self.device)
         devices.settle()
-        with quiet():
+        with quiet(), devices.seeded(self.checkpoint.seed):  # building draws random numbers even where weights follow
             model = self._build()
         self._check_card()
-        self._model = self.family.part(model).eval().requires_grad_(False).to(device)
+        self._model = self.family.part(model).eval().to(device)
 
     def _build(self) -> Any:
         from transformers import AutoModel
@@ -219,8 +176,7 @@ class PretrainedEncoder:
         dtype = devices.torch_dtype(c.dtype)
         try:
             if c.random:
-                with devices.seeded(c.seed):
-                    return AutoModel.from_config(family.config, trust_remote_code=code).to(dtype)
+                return AutoModel.from_config(family.config, trust_remote_code=code).to(dtype)
             model, report = AutoModel.from_pretrained(
                 str(self.files.folder),
                 config=family.config,
@@ -271,12 +227,23 @@ class PretrainedEncoder:
             n = audio[group[0]].n
             family.check_length(n)
             inputs = self._tensors(family.prepare(np.stack([audio[i].samples for i in group])))
-            with torch.inference_mode():
-                states = family.states(self._model, inputs, n)
-                arrays = {k: states[key].float().cpu().numpy() for k, key in wanted.items()}
+            try:
+                with torch.inference_mode():
+                    states = family.states(self._model, inputs, n)
+            except OtoscopeError:
+                raise
+            except Exception as e:  # the library's, or remote code's
+                what = f"failed on {len(group)} sound(s) of {n} samples: {_first_line(e)}"
+                raise ModelError(what, where=self.checkpoint.name) from e
+            arrays = {k: self._array(states, key) for k, key in wanted.items()}
             for row, i in enumerate(group):
                 out[i] = Encoded({k: a[row] for k, a in arrays.items()}, hop)
         return [one for one in out if one is not None]
+
+    def _array(self, states: Mapping[Layer, Any], key: Layer) -> Any:
+        if key not in states:
+            raise ModelError(f"gives no layer {key}, although its config promises one", where=self.checkpoint.name)
+        return states[key].float().cpu().numpy()
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         import torch

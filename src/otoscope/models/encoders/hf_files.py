@@ -31,7 +31,7 @@ class Snapshot:
 
     @property
     def safe(self) -> bool:
-        return all(w.endswith(".safetensors") for w in self.weights)
+        return not any(".bin" in name for name in self.weights)
 
     def config(self) -> dict[str, Any]:
         return read_json(self.folder / CONFIG)

@@ -6,7 +6,9 @@ frames are real. Where none of this fits, the error says that an adapter of a fe
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ class Generic(Family):
 
     name = "a generic audio network"
     known_options = frozenset({"channels"})
+    cues = frozenset()  # unknown
     final_norm = True  # unknown, so `last` is kept apart from the numbered layers
 
     def setup(self) -> None:
@@ -38,7 +41,7 @@ class Generic(Family):
 
     @property
     def n_states(self) -> int:
-        for name in ("encoder_layers", "num_hidden_layers", "encoder_num_hidden_layers", "n_layer"):
+        for name in ("encoder_layers", "encoder_num_hidden_layers", "num_hidden_layers", "n_layer"):
             if isinstance(value := getattr(self.config, name, None), int):
                 return value + 1
         return 1
@@ -50,7 +53,7 @@ class Generic(Family):
         return {k: np.asarray(v) for k, v in self.extract(x).items()}
 
     def states(self, model: Any, inputs: Tensors, n: int) -> dict[Layer, Any]:
-        output = model(**inputs, output_hidden_states=True)
+        output = model(**_accepted(model, {**inputs, "output_hidden_states": True}))
         last = getattr(output, "last_hidden_state", None)
         if last is None:
             last = output[0]
@@ -72,3 +75,12 @@ class Generic(Family):
         lengths = mask.long().sum(dim=1)  # sounds of a batch are equally long, so one count serves all
         real = math.ceil(int(lengths[0]) * h.shape[1] / mask.shape[1])
         return h[:, None, :real]
+
+
+def _accepted(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs that the network's ``forward`` has a name for."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return dict(inputs)
+    names = {p.name for p in parameters}
+    return {k: v for k, v in inputs.items() if k in names}

@@ -24,7 +24,6 @@ class Whisper(Family):
     name = "Whisper"
     cues = frozenset({"magnitude"})
     may_lack = ("decoder.", "proj_out.")
-    breaks = ("padding invariance: the silence after a sound is inside the network",)
 
     def setup(self) -> None:
         if self.extractor is None:

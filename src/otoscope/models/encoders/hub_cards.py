@@ -49,7 +49,6 @@ def _whisper(size: str, n_layers: int) -> Card:
             "always hears 30 s: silence follows shorter sounds inside the network; its frames are cut",
             "longer sounds are refused: split them",
         ),
-        breaks=("padding invariance: the silence after a sound is inside the network",),
     )
 
 

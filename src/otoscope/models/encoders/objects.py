@@ -148,7 +148,8 @@ class ArrayEncoder(_ObjectEncoder):
 
 
 class TorchEncoder(_ObjectEncoder):
-    """A ``torch.nn.Module``. Handing a module over puts it in evaluation mode, in float32, on the device."""
+    """A ``torch.nn.Module``. Handing a module over puts it in evaluation mode, in float32, on the device. It is
+    identified by its state dict, unless it has an ``identity()`` of its own."""
 
     def __init__(self, origin: Origin, *, device: str = "cpu", random_seed: int | None = None) -> None:
         super().__init__(origin)
@@ -163,7 +164,7 @@ class TorchEncoder(_ObjectEncoder):
             self.identity()  # of the weights as they are, before they move
             device = devices.pick(self.device)
             devices.settle()
-            self.origin.made.eval().float().requires_grad_(False).to(device)
+            self.origin.made.eval().float().to(device)
             self._ready = True
 
     def _run(self, x: NDArray[np.float32]) -> Any:
@@ -176,7 +177,13 @@ class TorchEncoder(_ObjectEncoder):
         return _arrays(raw)
 
     def _state(self) -> dict[str, Any]:
-        out: dict[str, Any] = {"state": state_digest(self.origin.made.state_dict())}
+        made = self.origin.made
+        own = getattr(made, "identity", None)
+        out: dict[str, Any]
+        if callable(own):
+            out = {"object": object_digest(made, self.card.name)}
+        else:
+            out = {"state": state_digest(made.state_dict())}
         return out if self.random_seed is None else {**out, "init": "random", "seed": self.random_seed}
 
 

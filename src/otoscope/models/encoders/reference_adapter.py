@@ -15,6 +15,8 @@ from otoscope.core.identity import describe
 from otoscope.core.nouns import Card, Encoded, Layer
 from otoscope.models.encoders.contract import check_inputs, pick_layers
 
+#: Checks that a front end is made to break.
+_BREAKS = {"left-only": ("ears: hears the left ear only, by design",)}
 #: Front ends whose weights come from their ``seed``: for them ``init=random`` says what they are.
 _DRAWN = frozenset({"random-conv"})
 
@@ -45,6 +47,7 @@ class ReferenceEncoder:
             channels=front.channels,
             cues=front.declared_cues,
             source="reference front end (ours)",
+            breaks=_BREAKS.get(front.name, ()),
             extra={"reference": True, "hop_s": front.hop_s},
         )
 

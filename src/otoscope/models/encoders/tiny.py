@@ -11,7 +11,8 @@ from typing import Any
 
 from otoscope.core.errors import UsageError
 from otoscope.core.nouns import Card, Encoder
-from otoscope.models.encoders.hf import Checkpoint, PretrainedEncoder, check_init
+from otoscope.models.encoders.checkpoint import Checkpoint, check_init
+from otoscope.models.encoders.hf import PretrainedEncoder
 from otoscope.models.encoders.hf_family import Family
 
 RATE = 16_000

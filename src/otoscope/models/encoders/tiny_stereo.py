@@ -17,6 +17,7 @@ _STEM = ((10, 5), (8, 4), (8, 4), (8, 4))
 class TinyStereo(nn.Module):
     """Random weights from ``seed``; nothing is ever trained."""
 
+    version = 1
     rate, channels = 16_000, 2
     hop_s = 0.02
     declared_cues = ("waveform",)
@@ -41,7 +42,11 @@ class TinyStereo(nn.Module):
                 )
                 for _ in range(depth)
             )
-        self.depth = depth
+        self.depth, self.made_of = depth, {"seed": seed, "depth": depth, "width": width}
+
+    def identity(self) -> dict[str, int]:
+        """All that the weights depend on."""
+        return self.made_of
 
     @property
     def layers(self) -> tuple[int | str, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from otoscope.core.audio import Audio
 from otoscope.core.errors import ModelError
+from otoscope.core.identity import digest
 from otoscope.core.nouns import Card, Encoded, Encoder, Layer
 from otoscope.models.encoders.channels import apply_policy, check_policy, default_policy, stack_channels
 from otoscope.models.encoders.contract import BATCH, check_encoded, check_inputs, equal_length_batches
@@ -101,6 +102,12 @@ class EncoderView:
             out.append(vectors)
         return out
 
+    def key(self, sound: Audio) -> str:
+        """sha256 of what the network hears of ``sound``: equal keys have equal vectors. Through ``channels=left`` all
+        sounds that share a left ear share one key, so distances between them are zero exactly."""
+        parts = apply_policy(self.policy, sound, self._card.channels, 0, self._card.name)
+        return digest([p.digest() for p in parts])
+
     def fresh(self) -> EncoderView:
         """The same view over an encoder that has not been loaded yet. :class:`ModelError` where that can't be had."""
         make = getattr(self.encoder, "fresh", None)
@@ -113,13 +120,18 @@ class EncoderView:
         return self.encoder.card
 
     def _frames(self, heard: Sequence[Audio], origin: Sequence[int], layers: Sequence[Layer]) -> list[Encoded]:
+        """Frames of each heard sound. Sounds that are bit-equal go through the network once."""
         check_inputs(self._card, heard)
+        first: dict[str, int] = {}
+        same = [first.setdefault(sound.digest(), i) for i, sound in enumerate(heard)]
+        once = list(first.values())
         found: dict[int, Encoded] = {}
-        for group in equal_length_batches(heard, self.batch):
-            encoded = self.encoder.encode([heard[i] for i in group], layers)
-            check_encoded(self._card.name, encoded, len(group), [origin[i] for i in group])
-            found.update(zip(group, encoded, strict=True))
-        return [found[i] for i in range(len(heard))]
+        for group in equal_length_batches([heard[i] for i in once], self.batch):
+            members = [once[k] for k in group]
+            encoded = self.encoder.encode([heard[i] for i in members], layers)
+            check_encoded(self._card.name, encoded, len(members), [origin[i] for i in members])
+            found.update(zip(members, encoded, strict=True))
+        return [found[i] for i in same]
 
     def _join(self, parts: Sequence[Encoded]) -> Encoded:
         first = parts[0]
