@@ -13,6 +13,7 @@ from otoscope.core.errors import InputError
 from otoscope.results.cells import Cell
 from otoscope.results.columns import Columns
 from otoscope.results.medians import median_intervals
+from otoscope.results.ofmeans import OfMeans
 from otoscope.results.schema import WHOLE_ITEM, row_table
 from otoscope.results.scoring import Estimate, Measure, Score, dumps, score_cell
 from otoscope.stats.bootstrap import cluster_bootstrap
@@ -238,6 +239,39 @@ def test_medians_of_many_draws_equal_one_at_a_time(n_groups: int) -> None:
             row_values, groups, lambda v: float(np.median(v)), n_resamples=300, level=0.9, seed=4, method="percentile"
         )
         assert interval == one
+
+
+@pytest.mark.parametrize("groups", [30, 4])
+def test_functions_of_means_equal_one_draw_at_a_time(groups: int) -> None:
+    terms = (lambda c: c["x"] ** 2, lambda c: c["y"] ** 2)
+    fast = Measure("m", ("f",), ("x", "y"), OfMeans(terms, lambda x, y: np.sqrt(x / y)))
+    slow = Measure("m", ("f",), ("x", "y"), lambda c: np.sqrt(np.mean(c["x"] ** 2) / np.mean(c["y"] ** 2)))
+    records = normal(groups=groups)[:-7]  # groups of unequal size
+    for a, b in zip(score(records, fast), score(records, slow), strict=True):
+        assert (a.value, a.ci_low, a.ci_high) == pytest.approx((b.value, b.ci_low, b.ci_high), rel=1e-9)
+        assert (a.n, a.n_groups, a.note, a.status) == (b.n, b.n_groups, b.note, b.status)
+
+
+def test_functions_of_means_may_be_undefined() -> None:
+    records = [row(f"{i:02d}", "x", float(i == 0)) for i in range(30)]
+    often = Measure("m", (), ("x",), OfMeans((lambda c: c["x"],), lambda x: 1.0 / x))
+    never = Measure("k", (), ("x",), OfMeans((lambda c: c["x"],), lambda x: np.log(x - 1.0)))
+    a, b = score(records, often, never)
+    assert a.value == pytest.approx(30.0)
+    assert "resamples undefined" in (a.note or "")
+    assert (b.value, b.ci_low, b.status, b.note) == (None, None, "undefined", "the statistic is undefined")
+    with pytest.raises(ValueError, match="combine gave shape"):
+        score(records, Measure("m", (), ("x",), OfMeans((lambda c: c["x"],), lambda x: x.mean())))
+
+
+def test_a_measure_may_name_factors_of_its_own() -> None:
+    measures = [Measure("m", ("f",), (x,), factors={"side": "both"}) for x in ("x", "z")]
+    assert [s.factors for s in score(normal(), *measures)] == [
+        {"f": 250, "side": "both"},
+        {"f": 500, "side": "both"},
+        {"f": 1000, "side": "both"},
+        {"side": "both"},
+    ]
 
 
 def test_json_is_strict_and_stable() -> None:

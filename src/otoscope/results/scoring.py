@@ -4,71 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from otoscope.core.items import Factor
 from otoscope.results.cells import Cell
 from otoscope.results.columns import Columns, Observations, Rows, observe
-from otoscope.results.medians import median_intervals
-from otoscope.stats.bootstrap import cluster_bootstrap, mean_intervals
-from otoscope.stats.intervals import Interval
+from otoscope.results.estimates import Bootstrap
+from otoscope.results.measure import Bound, Estimate, Measure
+from otoscope.results.ofmeans import OfMeans
 
-Bound = Literal["<", ">"]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic that brings its own interval (see ``Measure.gives_interval``)."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    bound: Bound | None = None
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How a task's rows become one kind of score.
-
-    ``metric`` names the score; it is computed for each combination of the factors ``by`` from the row metrics
-    ``columns``. ``statistic`` is ``"mean"`` or ``"median"`` of the one column, or a callable of :class:`Columns` that
-    returns a number (None or NaN: undefined), ``(number, bound)`` with bound ``"<"``, ``">"`` or None, or, where
-    ``gives_interval``, an :class:`Estimate`. A callable must be pure: the bootstrap calls it on every draw.
-
-    ``factors`` are written to every score beside those of ``by``: they tell apart measures that compare one level of a
-    factor with another (a threshold difference, say).
-
-    Rows with status ``ok`` and ``unparsed`` are observations (the latter hold what a wrong answer gets). An
-    observation without a value in each of ``columns`` is undefined and counted.
-    """
-
-    metric: str
-    by: tuple[str, ...]
-    columns: tuple[str, ...]
-    statistic: Literal["mean", "median"] | Callable[[Columns], Any] = "mean"
-    gives_interval: bool = False
-    doc: str = ""
-    unit: str = ""
-    higher_is_better: bool | None = None
-    factors: Mapping[str, Factor] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.columns:
-            raise ValueError(f"measure {self.metric!r} needs a column")
-        if isinstance(self.statistic, str):
-            if self.statistic not in ("mean", "median"):
-                raise ValueError(f"measure {self.metric!r}: there is no statistic {self.statistic!r}")
-            if len(self.columns) != 1 or self.gives_interval:
-                raise ValueError(
-                    f"measure {self.metric!r}: a {self.statistic} is of one column and has no own interval"
-                )
+__all__ = ["Bound", "Columns", "Estimate", "Measure", "OfMeans", "Score", "dumps", "score_cell"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +72,7 @@ def score_cell(
     """
     names = (cell.task, cell.condition, cell.model, cell.intervention)
     coded = Rows(rows)
-    bootstrap = _Bootstrap(seed, n_resamples, level)
+    bootstrap = Bootstrap(seed, n_resamples, level)
     scores: list[Score] = []
     for measure in measures:
         found = observe(coded, measure.columns, measure.by)
@@ -168,88 +116,6 @@ def _score(blank: Score, seen: Observations, e: Estimate, n_groups: int) -> Scor
 
 def _finite(x: float | None) -> float | None:
     return None if x is None or not math.isfinite(x) else float(x)
-
-
-@dataclass(frozen=True)
-class _Bootstrap:
-    seed: int
-    n_resamples: int
-    level: float
-
-    def estimates(self, measure: Measure, seen: Sequence[Observations]) -> Iterator[tuple[Estimate, int]]:
-        """An estimate with its number of groups for each of ``seen``, in order."""
-        named = self._named(measure, seen) if isinstance(measure.statistic, str) else {}
-        for i, s in enumerate(seen):
-            n_groups = len(np.unique(s.groups))
-            if s.n == 0:
-                yield Estimate(None), 0
-            elif isinstance(measure.statistic, str):
-                yield _estimate(named[i]), n_groups
-            elif measure.gives_interval:
-                yield self._own(measure, Columns(s)), n_groups
-            else:
-                yield self._statistic(measure, Columns(s)), n_groups
-
-    def _named(self, measure: Measure, seen: Sequence[Observations]) -> dict[int, Interval]:
-        """Means or medians: combinations with the same groups share their draws and one matrix product."""
-        alike: dict[bytes, list[tuple[int, NDArray[np.float64]]]] = {}
-        for i, s in enumerate(seen):
-            order = np.argsort(s.groups, kind="stable")
-            if s.n:
-                alike.setdefault(s.groups[order].tobytes(), []).append((i, s.values[measure.columns[0]][order]))
-        found: dict[int, Interval] = {}
-        for groups, members in alike.items():
-            stacked = np.stack([values for _, values in members])
-            intervals = (mean_intervals if measure.statistic == "mean" else median_intervals)(
-                stacked,
-                np.frombuffer(groups, dtype=np.int64),
-                n_resamples=self.n_resamples,
-                level=self.level,
-                seed=self.seed,
-            )
-            found.update(zip((i for i, _ in members), intervals, strict=True))
-        return found
-
-    def _own(self, measure: Measure, columns: Columns) -> Estimate:
-        estimate = measure.statistic(columns)  # type: ignore[operator]
-        if not isinstance(estimate, Estimate):
-            raise TypeError(f"measure {measure.metric!r} gives its interval and must return an Estimate")
-        return estimate
-
-    def _statistic(self, measure: Measure, columns: Columns) -> Estimate:
-        value, bound = _number(measure, columns)
-        at_bound = 0
-
-        def draw(rows: NDArray[Any]) -> float:
-            nonlocal at_bound
-            drawn, drawn_bound = _number(measure, columns.take(rows))
-            at_bound += drawn_bound is not None
-            return drawn
-
-        if not math.isfinite(value):
-            return Estimate(None)
-        rows = np.arange(columns.n, dtype=np.int64)
-        interval = cluster_bootstrap(
-            rows, columns.groups, draw, n_resamples=self.n_resamples, level=self.level, seed=self.seed
-        )
-        estimate = replace(_estimate(interval), bound=bound)
-        if at_bound > (bound is not None):  # the value itself was computed once more
-            text = f"{at_bound} evaluations of the bootstrap are bounds, so the interval may end at one"
-            estimate = replace(estimate, note="; ".join(t for t in (estimate.note, text) if t))
-        return estimate
-
-
-def _number(measure: Measure, columns: Columns) -> tuple[float, Bound | None]:
-    answer = measure.statistic(columns)  # type: ignore[operator]
-    value, bound = answer if isinstance(answer, tuple) else (answer, None)
-    if bound not in (None, "<", ">"):
-        raise ValueError(f"measure {measure.metric!r}: a bound is '<', '>' or None, not {bound!r}")
-    number = math.nan if value is None else float(value)
-    return (number, bound) if math.isfinite(number) else (math.nan, None)
-
-
-def _estimate(interval: Interval) -> Estimate:
-    return Estimate(interval.value, interval.low, interval.high, None, interval.note or None)
 
 
 def dumps(scores: Sequence[Score]) -> str:
