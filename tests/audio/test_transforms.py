@@ -161,7 +161,7 @@ def test_the_bank_passes_everything_between_its_ends(three) -> None:
     for band in bank(n, RATE, 50.0, 8000.0):
         total[band.first : band.first + len(band.response)] += band.response**2
     hz = np.arange(n // 2 + 1) * RATE / n
-    assert np.allclose(total[(hz > 55) & (hz < 7000)], 1.0)
+    assert np.allclose(total[(hz > 55) & (hz < 6000)], 1.0)
     same = through_bands(x, RATE, 50.0, 8000.0, lambda k, band, baseband: baseband)
     inner = (hz > 100) & (hz < 7000)
     before, after = np.fft.rfft(x, axis=-1)[..., inner], np.fft.rfft(same, axis=-1)[..., inner]
@@ -203,9 +203,7 @@ def test_vocoder_replaces_fine_structure_and_shares_carriers(three) -> None:
 
 def test_vocoder_does_not_depend_on_the_rate() -> None:
     low, high = (Vocoder().apply({"n0": render(SPEC.noise_alone(), 0, r)}, r, 0)["n0"] for r in (16000, 32000))
-    # Up to where the last band ends at the lower rate; carriers and envelopes are the same.
-    a, b = np.fft.rfft(low[0])[:3700], np.fft.rfft(high[0])[:3700] / 2
-    assert np.allclose(a, b, atol=1e-6 * np.abs(a).max())
+    assert np.allclose(high[:, ::2], low, atol=1e-6), "all but what the ramps spread beyond 8 kHz"
 
 
 def test_flat_envelopes_keep_fine_structure() -> None:

@@ -48,15 +48,18 @@ class Band:
 
 
 def bank(n: int, rate: int, low_hz: float, high_hz: float) -> Iterator[Band]:
-    """Bands with centres from ``low_hz`` to ``high_hz``, one per ERB, that hold a bin of a sound of ``n`` samples.
+    """Bands one ERB apart, the first centred at ``low_hz``, the last ending below ``high_hz``.
 
-    Raises :class:`InputError` where ``high_hz`` lies beyond the Nyquist frequency.
+    Bands that hold no bin of a sound of ``n`` samples are left out. Raises :class:`InputError` where ``high_hz`` lies
+    beyond the Nyquist frequency.
     """
     if high_hz > rate / 2:
         raise InputError(f"bands up to {high_hz} Hz do not fit a rate of {rate} Hz")
     bin_hz = rate / n
     numbers = erb_number(np.arange(n // 2 + 1) * bin_hz)
     for centre in erb_number(erb_centres(low_hz, high_hz)):
+        if centre + 1.0 > erb_number(high_hz):
+            return
         inside = np.flatnonzero(np.abs(numbers - centre) < 1.0)
         inside = inside[inside > 0]
         if inside.size:

@@ -25,6 +25,8 @@ class Transform:
     """Base class of frozen dataclasses. Override :meth:`change`, or :meth:`apply` where sounds depend on each other."""
 
     version: ClassVar[int] = 1
+    #: Sounds that must be given together with those to be changed; all others are changed one by one.
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def apply(self, signals: Signals, rate: int, seed: int) -> dict[str, Float]:
         """The changed sounds. Raises :class:`InputError` unless all are float arrays ``[2, n]`` of one length."""

@@ -9,7 +9,7 @@ low-level noise below the edge, as is done with transposed tones; a 500 Hz tone 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import scipy.fft
@@ -29,6 +29,8 @@ class HighPass(Transform):
     conditions of a seed) re the noise alone before the filter; None adds none. Raises :class:`InputError` where the
     edge is not below the Nyquist frequency.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("n0",)
 
     cutoff_hz: float = 2000.0
     order: int = 4

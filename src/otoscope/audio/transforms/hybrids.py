@@ -9,7 +9,7 @@ the right ear of all conditions by random phases.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Hybrid(Transform):
 
     All other sounds pass unchanged, for they are their own hybrids. Raises :class:`InputError` where one is missing.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("s0", "spi")
 
     keep: Literal["magnitude", "phase"]
     reference: str = "s0"
@@ -57,7 +59,7 @@ class RandomPhase(Transform):
     times a second, the same for all conditions of a seed.
 
     Cells as small as those of an STFT would not survive resynthesis: their magnitudes would be random too. These keep
-    about half of the magnitude cue (in dB) and none of the phase. Bands from ``low_hz`` to ``high_hz``; the rest is
+    about half of the magnitude cue (in dB) and next to nothing of the phase. Bands from ``low_hz`` to ``high_hz``; the rest is
     dropped, from both ears.
     """
 
