@@ -1,0 +1,109 @@
+"""The documentation does what it says: its code runs, its links lead somewhere, its lists are the package's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def load(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+runner = load(Path(__file__).with_name("runner.py"))
+RUN = [p for p in PAGES if any(not b.skipped and b.kind in ("python", "bash", "console") for b in runner.blocks(p))]
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda p: p.name)
+def test_code_blocks(page, tmp_path):
+    assert runner.Reader(tmp_path).follow(page) > 0
+
+
+def test_the_pages_that_should_run_do():
+    names = {p.name for p in RUN}
+    assert {"README.md", "tutorial.md", "errors.md"} <= names
+    assert {p.name for p in (DOCS / "how-to").glob("*.md")} <= names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_to_files(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)\s]+)\)", text)]
+    missing = [t for t in targets if t and "://" not in t and not (page.parent / t).is_file()]
+    assert not missing
+
+
+def test_every_page_is_in_the_navigation():
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r": (\S+\.md)$", text, flags=re.MULTILINE))
+    assert listed == {p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md")}
+
+
+def test_the_command_reference_is_current():
+    """White space aside, for versions of click wrap differently."""
+    made = load(ROOT / "tools" / "cli_reference.py")
+    assert made.page().split() == made.PAGE.read_text(encoding="utf-8").split(), "run: python tools/cli_reference.py"
+
+
+def words(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def test_names_lists_every_condition_and_every_parameter():
+    from otoscope.core.nouns import Task
+    from otoscope.models.encoders.channels import POLICIES
+    from otoscope.models.encoders.view import VIEW_PARAMS
+    from otoscope.models.resolve import CHECKPOINT_PARAMS
+    from otoscope.readouts.pooling import MERGES, POOLS
+    from otoscope.tasks.bmld.grids import GRIDS
+    from otoscope.tasks.catalogue import CONDITIONS, TASKS
+
+    text = words("reference/names.md")
+    wanted = [*CONDITIONS, *TASKS, *POLICIES, *VIEW_PARAMS, *CHECKPOINT_PARAMS, *MERGES, *POOLS, *GRIDS]
+    for name in TASKS:
+        task: type[Task] = TASKS.get(name)
+        wanted += [f for f in task.__dataclass_fields__ if f != "name"]
+    assert [name for name in wanted if f"`{name}`" not in text] == []
+
+
+def test_the_schema_page_lists_every_column_and_every_score():
+    from otoscope.results.schema import CELL_STATUSES, CELLS, ROWS, STATUSES
+    from otoscope.results.scoring import Score
+    from otoscope.tasks.catalogue import TASKS, resolve_task
+
+    text = words("reference/results-schema.md")
+    wanted = [*ROWS.names, *CELLS.names, *STATUSES, *CELL_STATUSES, *Score.__dataclass_fields__]
+    wanted += [m.metric for name in TASKS for m in resolve_task(name).measures()]
+    assert [name for name in wanted if f"`{name}`" not in text] == []
+
+
+def test_the_readme_names_the_two_commands():
+    """The continuous integration script reads the second one from here."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^<!-- test-command -->\n```bash\n[^\n]+\n```$", text, flags=re.MULTILINE)) == 1
+    first = text[: text.index("## ")] + text[text.index("## ") :].split("## ")[0]
+    assert first.count("```bash") == 2
+
+
+def test_examples_are_what_the_pages_say(tmp_path):
+    """The example files run as their first lines say."""
+    commands = []
+    for path in sorted((ROOT / "examples").iterdir()):
+        if path.is_file():
+            commands += re.findall(r"Try: (otoscope [^\n\"]+)", path.read_text(encoding="utf-8"))
+    assert len(commands) == 3
+    reader = runner.Reader(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for command in commands:
+        extra = " --task bmld:frequencies=500,n_seeds=1 --condition intact" if "run bmld" in command else ""
+        reader._run(["bash", "-c", command + extra], command, ok=True)
