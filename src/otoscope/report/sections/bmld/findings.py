@@ -1,0 +1,202 @@
+"""The verdicts: in plain words for the subjects, then as a table for everybody."""
+
+from __future__ import annotations
+
+from otoscope.report.section import TD, Block, Finding, Findings, Fold, Prose, Section, Table, Tone
+from otoscope.report.sections.bmld.study import GATED, Study
+from otoscope.report.tables import DASH, db, interval, number, percent, plain
+from otoscope.tasks.bmld.verdict import LOW_FREQUENCY_HZ, MARGIN_DB, PHASE_BLIND, Evidence, Point
+
+TONES_OF_VERDICT: dict[str, Tone] = {
+    "phase": "good",
+    "magnitude texture": "warn",
+    "none": "plain",
+    "unresolved": "plain",
+    "undefined": "bad",
+}
+
+_SAYS = {
+    "phase": "The embedding carries interaural phase: it still tells the two tones apart when the ears differ in "
+    "nothing else.",
+    "magnitude texture": "The embedding responds, but to the magnitudes that tone and noise make in each ear, not to "
+    "the phase between the ears.",
+    "none": "No effect: the tone that human ears hear best moves the embedding no more than the one they hear worst.",
+    "unresolved": "This run cannot tell.",
+    "undefined": "There is no ratio to read: the gates closed every point at or below 1 kHz.",
+}
+
+_NOT = "What this does not say: "
+_CAVEATS = {
+    "phase": _NOT
+    + "that the model hears as people do, or uses phase in any task. A ratio of distances is no threshold, "
+    "and its dB are not the dB of human unmasking.",
+    "magnitude texture": _NOT + "that the model never uses interaural phase. These stimuli show none in this layer and "
+    "this pooling.",
+    "none": _NOT + "that phase is absent inside the model. Averaging over channels or time can cancel a code that the "
+    "layer holds; this covers one layer, one pooling and these stimuli.",
+    "unresolved": _NOT + "anything about phase, in either direction.",
+    "undefined": _NOT
+    + "that the effect is zero. Distances too small to measure have a ratio, and it can be large, but "
+    "it is rounding or noise.",
+}
+
+
+def findings(study: Study) -> Section:
+    """One finding per subject, and what the references say about the instrument."""
+    blocks: list[Block] = []
+    leads = [m for m in study.leads if m in study.evidence]
+    if not study.has_subjects or not set(leads) & set(study.roles.subjects):
+        blocks.append(
+            Prose("No subject model gave distances in this run; below are the reference front ends.", "missing")
+        )
+    if leads:
+        blocks.append(Findings([finding(study.evidence[m], study) for m in leads]))
+    else:
+        blocks.append(Prose("No model gave a curve for tones in noise, so there is no verdict.", "missing"))
+    checks = [e for m, e in study.evidence.items() if m in study.roles.references and m not in leads]
+    if checks:
+        told = "; ".join(f"{e.model}: {e.verdict}" for e in checks)
+        blocks.append(Prose(f"The references under the same rule, as a check of the instrument. {told}.", "note"))
+    return Section("finding", "Finding", blocks)
+
+
+def finding(e: Evidence, study: Study) -> Finding:
+    """A verdict in words, with its figure and interval."""
+    key_db, key_condition = (e.phase_only_db, "phase-only") if e.verdict == "phase" else (e.intact_db, "intact")
+    figure = "no figure"
+    if key_db is not None and e.at is not None:
+        ends = _interval_at(study, e.model, key_condition, e.at)
+        figure = f"{db(key_db)} dB {ends}".strip()
+    return Finding(
+        e.model, e.verdict, TONES_OF_VERDICT[e.verdict], figure, _SAYS[e.verdict], _facts(e, study), _CAVEATS[e.verdict]
+    )
+
+
+def _facts(e: Evidence, study: Study) -> list[tuple[str, str]]:
+    found = [("why", e.reason)]
+    if e.at is not None:
+        found.append(("read at", f"{plain(e.at[0])} Hz, {plain(e.at[1])} dB SNR"))
+        for name, condition, value in (
+            ("intact", "intact", e.intact_db),
+            ("phase alone", "phase-only", e.phase_only_db),
+            ("magnitude alone", "magnitude-only", e.magnitude_only_db),
+        ):
+            found.append((name, _stated(study, e, condition, value)))
+    found.append(("null band", _band(e)))
+    if e.verdict == "none":
+        found += _smallest(e, study)
+    card = study.cards.get(e.model)
+    if card is not None and card.cues is not None:
+        ear = "; one channel, so zero is by construction" if card.one_ear else ""
+        found.append(("possible cues", f"{card.words}{ear}"))
+    return found
+
+
+def _stated(study: Study, e: Evidence, condition: str, value: float | None) -> str:
+    if value is not None and e.at is not None:
+        return f"{db(value)} dB {_interval_at(study, e.model, condition, e.at)}".strip()
+    ran = study.tones.all(e.model, GATED, condition)
+    return "closed by a gate" if ran else "not run"
+
+
+def _band(e: Evidence) -> str:
+    if e.null_band is not None:
+        twins = f"{e.n_twins} random-weights twin{'s' if e.n_twins > 1 else ''}"
+        return f"{db(e.null_band[0])} to {db(e.null_band[1])} dB ({twins})"
+    if e.n_twins:
+        return "none: no point of the random-weights twins passed the gates"
+    return f"none: no random-weights twins were run, so only the margin of {MARGIN_DB:g} dB stands"
+
+
+def _smallest(e: Evidence, study: Study) -> list[tuple[str, str]]:
+    found = [
+        s.value
+        for s in study.curves.all(e.model, "smallest_detectable_db")
+        if s.value is not None and float(s.factors.get("frequency_hz", 0.0)) <= LOW_FREQUENCY_HZ
+    ]
+    return [("could have found", f"an effect of {max(found):.1f} dB")] if found else []
+
+
+def _interval_at(study: Study, model: str, condition: str, at: Point) -> str:
+    s = study.tones.one(model, GATED, condition, frequency_hz=at[0], snr_db=at[1])
+    return "" if s is None else interval(s.ci_low, s.ci_high, sign=True)
+
+
+def verdict_table(study: Study) -> Section:
+    """Every model under the rule, with the figures behind it."""
+    blocks: list[Block] = [
+        Prose(
+            f"The rule is ours, not the paper's. It reads the frequencies up to {plain(LOW_FREQUENCY_HZ)} Hz. "
+            f"Phase: the phase-only hybrid keeps an effect above {MARGIN_DB:g} dB, above the null band of the "
+            f"model's random-weights twins, and above what the phase-blind front end {PHASE_BLIND} shows on the "
+            "same stimuli. Magnitude texture: an effect that is not phase. None: every detected point lies inside "
+            "the margin or the null band. Undefined: nothing passes the gates."
+        )
+    ]
+    rows = [_row(study.evidence[m], study) for m in study.encoders if m in study.evidence]
+    if rows:
+        blocks.append(
+            Table("Verdicts, and the figures behind them (dB of eq. 1, gated, with 95 % intervals)", _HEADER, rows)
+        )
+    else:
+        blocks.append(Prose("No model gave a gated curve.", "missing"))
+    conditions = study.tones.conditions()
+    for name in ("phase-only", "magnitude-only"):
+        if name not in conditions:
+            blocks.append(
+                Prose(f"The {name} hybrid was not run: this run cannot separate phase from magnitude.", "missing")
+            )
+    twins = [m for m in study.roles.all_twins if m in study.evidence]
+    if twins:
+        rows = [_row(study.evidence[m], study) for m in twins]
+        table = Table("Random-weights twins under the same rule", _HEADER, rows)
+        blocks.append(Fold(f"Random-weights twins ({len(twins)})", [table]))
+    else:
+        blocks.append(
+            Prose("No random-weights twins were run, so no null band stands behind these verdicts.", "missing")
+        )
+    return Section("verdicts", "Verdicts", blocks)
+
+
+_HEADER = (
+    "model",
+    "verdict",
+    "intact",
+    "phase only",
+    "magnitude only",
+    "at",
+    "null band",
+    "detected",
+    "unmasking + reversal",
+    "possible by construction",
+    "why",
+)
+
+
+def _row(e: Evidence, study: Study) -> list[TD | str]:
+    role = (
+        "subject" if e.model in study.roles.subjects else "reference" if e.model in study.roles.references else "twin"
+    )
+    card = study.cards.get(e.model)
+    return [
+        TD(e.model, sub=role),
+        TD(e.verdict, tone=TONES_OF_VERDICT[e.verdict]),
+        _figure(study, e, "intact", e.intact_db),
+        _figure(study, e, "phase-only", e.phase_only_db),
+        _figure(study, e, "magnitude-only", e.magnitude_only_db),
+        TD(DASH) if e.at is None else TD(f"{plain(e.at[0])} Hz", sub=f"{plain(e.at[1])} dB", number=True),
+        TD("no twins" if not e.n_twins else "gated", number=True)
+        if e.null_band is None
+        else TD(f"{db(e.null_band[0])} to {db(e.null_band[1])}", sub=f"n = {e.n_twins}", number=True),
+        TD(f"{e.detected}/{e.cells}", number=True),
+        TD(f"{percent(e.unmasking)} + {percent(e.reversal)}", number=True),
+        TD(DASH if card is None else card.words),
+        TD(e.reason),
+    ]
+
+
+def _figure(study: Study, e: Evidence, condition: str, value: float | None) -> TD:
+    if e.at is None or value is None:
+        ran = study.tones.all(e.model, GATED, condition)
+        return TD(DASH, sub="gated" if ran else "not run", number=True)
+    return TD(number(value, sign=True), sub=_interval_at(study, e.model, condition, e.at), number=True)
