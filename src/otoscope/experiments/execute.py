@@ -219,8 +219,8 @@ def explain(error: Exception) -> str:
 def _pack(
     items: Sequence[Item], kept: Sequence[tuple[Item, dict[str, str]]], known: Mapping[str, Any]
 ) -> dict[str, NDArray[Any]]:
-    """Embeddings of a shard as arrays: ``row:<name>`` [items] into the rows of ``layer:<layer>`` [sounds, D]; -1 marks an
-    item that failed."""
+    """Embeddings of a shard as arrays: ``row:<name>`` [items] into the rows of ``layer:<layer>`` [sounds, D]; -1 marks
+    an item that failed."""
     position = {item.id: i for i, item in enumerate(items)}
     names = sorted({n for _, keys in kept for n in keys})
     rows: dict[str, int] = {}

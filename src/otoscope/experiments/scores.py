@@ -27,7 +27,9 @@ def scores_of(directory: str | Path | Results, *, n_resamples: int = 2000) -> li
             continue
         task = _task(cell.task, cell.seed)
         rows = store.rows(cells=[cell.cell])
-        found += score_cell(rows, task.measures(), cell=cell, seed=BOOTSTRAP_SEED, n_resamples=n_resamples)
+        scores = score_cell(rows, task.measures(), cell=cell, seed=BOOTSTRAP_SEED, n_resamples=n_resamples)
+        # A task measures encoders and observers; what this kind of model never gives is no score. Failures stay.
+        found += [s for s in scores if s.status != "empty" or s.n_failed or s.n_undefined]
     return found
 
 

@@ -10,6 +10,7 @@ from otoscope.core.errors import UsageError
 from otoscope.core.naming import Scalar, Spec, parse_spec
 from otoscope.core.nouns import Condition, Task
 from otoscope.core.registry import Registry, suggestions
+from otoscope.tasks.conditions import Chain
 
 TASKS = Registry("task", "otoscope.tasks")
 TASKS.add("bmld", "otoscope.tasks.bmld.distance:DistanceTask", "tone in noise: distance ratio per cell (Tier A)")
@@ -23,8 +24,8 @@ CONDITIONS.add("intact", "otoscope.tasks.conditions:Intact", "the stimulus as it
 def _register_rungs() -> None:
     from otoscope.tasks.bmld.rungs import RUNGS
 
-    for name, summary in RUNGS.items():
-        CONDITIONS.add(name, "otoscope.tasks.bmld.rungs:RungCondition", summary, kind="rung")
+    for name, known in RUNGS.items():
+        CONDITIONS.add(name, "otoscope.tasks.bmld.rungs:RungCondition", known.summary, kind="rung")
 
 
 def resolve_task(spec: Spec | str, *, seed: int = 0) -> Task:
@@ -39,8 +40,11 @@ def resolve_task(spec: Spec | str, *, seed: int = 0) -> Task:
 
 
 def resolve_condition(spec: Spec | str) -> Condition:
-    """A condition from its name."""
+    """A condition from its name; ``a+b`` is a, then b."""
     spec = parse_spec(spec) if isinstance(spec, str) else spec
+    parts = str(spec).split("+")
+    if len(parts) > 1 and not spec.name.startswith("file:"):
+        return Chain(tuple(resolve_condition(part) for part in parts))
     entry = CONDITIONS.entry(spec.name) if not spec.name.startswith("file:") else None
     factory = CONDITIONS.get(spec.name)
     params = dict(spec.params)

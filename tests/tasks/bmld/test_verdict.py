@@ -71,7 +71,9 @@ def test_none_inside_the_margin():
 
 
 def test_none_inside_the_null_band_of_its_twins():
-    twins = [s for k in (1, 2, 3) for s in curve(f"m:init=random,seed={k}", "intact", {-22: 2.2, -14: 1.0 + k / 2, -6: 1.9})]
+    twins = [
+        s for k in (1, 2, 3) for s in curve(f"m:init=random,seed={k}", "intact", {-22: 2.2, -14: 1.0 + k / 2, -6: 1.9})
+    ]
     e = judge(*curve("m", "intact", {-22: 1.5, -14: 1.6, -6: 1.4}, half=0.3), *twins)
     assert e.n_twins == 3
     assert e.verdict == "none"

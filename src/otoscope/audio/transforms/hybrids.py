@@ -59,8 +59,8 @@ class RandomPhase(Transform):
     times a second, the same for all conditions of a seed.
 
     Cells as small as those of an STFT would not survive resynthesis: their magnitudes would be random too. These keep
-    about half of the magnitude cue (in dB) and next to nothing of the phase. Bands from ``low_hz`` to ``high_hz``; the rest is
-    dropped, from both ears.
+    about half of the magnitude cue (in dB) and next to nothing of the phase. Bands from ``low_hz`` to ``high_hz``; the
+    rest is dropped, from both ears.
     """
 
     rate_hz: float = 16.0

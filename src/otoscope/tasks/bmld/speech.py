@@ -33,7 +33,7 @@ from otoscope.results.scoring import Measure
 from otoscope.tasks.bmld.distance import TRIPLET, embedded_rows, noise_seed, whole
 from otoscope.tasks.bmld.grids import numbers, seeds_per_shard
 from otoscope.tasks.bmld.measures import curve_measures, summary_measures
-from otoscope.tasks.bmld.signals import Signals, Transform
+from otoscope.tasks.bmld.signals import Steps, changed, changed_noise
 
 Float = NDArray[np.float64]
 
@@ -54,22 +54,16 @@ class SpeechInputs:
     snr_db: float
     duration_s: float
     seed: int
-    transforms: tuple[tuple[Any, Transform], ...] = ()
+    transforms: Steps = ()
 
     def render(self, rate: int) -> dict[str, Audio]:
-        own = self._triplet(rate, self.seed)
-        other = self._triplet(rate, self.seed + 1)
-        own["n0_other"] = other["n0"]
-        return to_audio(own, rate)
-
-    def _triplet(self, rate: int, seed: int) -> Signals:
         # Frequency and SNR of the spec belong to its tone, and only its noise is used here.
-        noise = render(BinauralSpec(duration_s=self.duration_s, snr_db=None, normalise="none"), seed, rate)
+        noise = BinauralSpec(duration_s=self.duration_s, snr_db=None, normalise="none")
         target = _heard(self.clip, self.room, self.azimuth_deg, self.brir, self.duration_s, rate)
-        signals = speech_triplet(target, noise, self.snr_db)
-        for _, transform in self.transforms:
-            signals = transform(signals, rate, seed)
-        return signals
+        raw = speech_triplet(target, render(noise, self.seed, rate), self.snr_db)
+        signals = changed(raw, self.transforms, rate, self.seed, noise)
+        signals["n0_other"] = changed_noise(noise, self.transforms, rate, self.seed + 1)
+        return to_audio(signals, rate)
 
     def describe(self) -> Any:
         return {
@@ -79,7 +73,7 @@ class SpeechInputs:
             "snr_db": self.snr_db,
             "duration_s": self.duration_s,
             "seed": self.seed,
-            "transforms": [label for label, _ in self.transforms],
+            "transforms": [t.describe() for t in self.transforms],
         }
 
 

@@ -81,7 +81,7 @@ def _full_name(models: Iterable[str], name: str) -> str:
 def _curves(scores: Iterable[Score]) -> dict[tuple[str, str], dict[Point, Cell]]:
     curves: dict[tuple[str, str], dict[Point, Cell]] = {}
     for s in scores:
-        if s.metric == "delta_bmld_db":
+        if s.metric == "delta_bmld_db" and "frequency_hz" in s.factors:
             point = (float(s.factors["frequency_hz"]), float(s.factors["snr_db"]))
             cell = Cell(s.value, s.ci_low, s.ci_high, s.note)
             curves.setdefault((s.model, s.condition), {})[point] = cell
