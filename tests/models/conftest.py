@@ -167,7 +167,9 @@ def _wav2vec2_bert(tr: Any) -> tuple[Any, Any]:
 
 
 _BUILDERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
-    name.removeprefix("_"): builder for name, builder in list(globals().items()) if name.startswith("_") and callable(builder)
+    name.removeprefix("_"): builder
+    for name, builder in list(globals().items())
+    if name.startswith("_") and callable(builder)
 }
 
 

@@ -157,6 +157,7 @@ def _ears(model: EncoderView) -> Check:
 
 
 def _output(model: EncoderView) -> Check:
+    model.encode([probe(model, 1)])  # raises on what is not finite frames [C, T, D]
     raw = model.encoder.encode(_heard(model, probe(model, 1)), [model.layer])[0]
     kinds = {str(f.dtype) for f in raw.frames.values()}
     shapes = ", ".join(f"{k}: {f.shape}" for k, f in list(raw.frames.items())[:3])

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from otoscope.core.errors import UsageError
+from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.naming import Scalar, Spec, parse_spec
 from otoscope.core.nouns import Card, Encoder, Model, Observer
 from otoscope.core.registry import load_from_file, suggestions
@@ -79,6 +79,17 @@ def card_for(spec: Spec | str) -> Card:
 def random_twin(spec: Spec, seed: int) -> Spec:
     """The same architecture with fresh weights drawn under ``seed``."""
     return spec.with_params(init="random", seed=seed)
+
+
+def twin_refusal(spec: Spec) -> str | None:
+    """Why ``spec`` has no random twin (nothing in it was drawn), or None. What can't be loaded is not judged here."""
+    try:
+        resolve(random_twin(spec, 1))
+    except UsageError as e:
+        return str(e)
+    except ModelError:
+        return None
+    return None
 
 
 # --- where a name leads -----------------------------------------------------------------------------------------

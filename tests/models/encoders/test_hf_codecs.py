@@ -80,7 +80,9 @@ def test_encodec_24_khz_is_mono(checkpoint, noise) -> None:
 
 @pytest.mark.parametrize(("family", "hop"), [("dac", 320), ("xcodec", 320)])
 @pytest.mark.parametrize("n", [8000, 8100])
-def test_dac_and_xcodec_keep_the_frames_that_begin_in_the_sound(checkpoint, noise, family: str, hop: int, n: int) -> None:
+def test_dac_and_xcodec_keep_the_frames_that_begin_in_the_sound(
+    checkpoint, noise, family: str, hop: int, n: int
+) -> None:
     folder = checkpoint(family)
     sound = noise(7, n / 16000)
     frames = resolve(str(folder)).encode([sound])[0]
@@ -107,7 +109,12 @@ def test_mimi_layers_and_their_two_rates(checkpoint, noise) -> None:
     assert model.card.layers == (0, 1, 2, 3, "last")
     sound = noise(8, 0.8, 24000)
     one = model.encode([sound])[0]
-    assert {k: f.shape for k, f in one.frames.items()} == {0: (1, 20, 32), 1: (1, 20, 32), 2: (1, 20, 32), 3: (1, 10, 32)}
+    assert {k: f.shape for k, f in one.frames.items()} == {
+        0: (1, 20, 32),
+        1: (1, 20, 32),
+        2: (1, 20, 32),
+        3: (1, 10, 32),
+    }
     assert one.hop_s is None
     assert model.encode([sound], [0, 1])[0].hop_s == pytest.approx(0.04)
     last = model.encode([sound], ["last"])[0]

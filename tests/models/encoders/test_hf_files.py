@@ -98,7 +98,9 @@ def test_a_cache_with_the_config_only_serves_random_twins(no_network, checkpoint
 
 def test_remote_code_from_the_hub_needs_a_pinned_revision(no_network, checkpoint, change_json) -> None:
     source = checkpoint("hubert")
-    folder = put_in_cache(no_network[0], "some/code", source, ["config.json", "preprocessor_config.json", "model.safetensors"])
+    folder = put_in_cache(
+        no_network[0], "some/code", source, ["config.json", "preprocessor_config.json", "model.safetensors"]
+    )
     change_json(folder / "config.json", auto_map={"AutoModel": "modeling.Net"})
     with pytest.raises(ModelError, match="runs its own Python code"):
         resolve(f"some/code:revision={COMMIT}")

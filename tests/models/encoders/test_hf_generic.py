@@ -12,7 +12,7 @@ import transformers
 from otoscope.core.errors import ModelError
 from otoscope.models.resolve import resolve
 
-EARS = '''
+EARS = """
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -40,7 +40,7 @@ class EarsModel(PreTrainedModel):
         b, c, n = input_values.shape
         h = self.conv(input_values.reshape(b * c, 1, n)).transpose(1, 2)
         return (h.reshape(b, c, *h.shape[1:]),)
-'''
+"""
 
 
 def test_hidden_states_of_an_unknown_family(checkpoint, noise) -> None:
@@ -118,7 +118,10 @@ def test_the_code_is_part_of_the_identity(ears) -> None:
 
 
 def test_code_in_another_repository_is_refused(ears, change_json) -> None:
-    auto = {"AutoConfig": "someone/else--modeling_ears.EarsConfig", "AutoModel": "someone/else--modeling_ears.EarsModel"}
+    auto = {
+        "AutoConfig": "someone/else--modeling_ears.EarsConfig",
+        "AutoModel": "someone/else--modeling_ears.EarsModel",
+    }
     change_json(ears[0] / "config.json", auto_map=auto)
     with pytest.raises(ModelError, match="another repository"):
         resolve(f"{ears[0]}:channels=2", trust_remote_code=True)

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and its relatives: our frames are the library's, bit for bit, and the checkpoint's own preparation counts."""
+"""wav2vec 2.0 and its relatives: our frames are the library's, bit for bit, and the checkpoint prepares the sound."""
 
 from __future__ import annotations
 

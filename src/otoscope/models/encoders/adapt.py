@@ -83,12 +83,15 @@ def adapt(
     if is_module(made):
         origin = Origin(name, made, params, source, again, rate, channels)
         return TorchEncoder(origin, device=device, random_seed=random_seed)
-    if isinstance(made, Encoder):
-        if rate is not None or channels is not None or init is not None:
-            raise UsageError(f"{name!r} describes itself: rate, channels and init cannot be given from outside")
+    reference = callable(getattr(made, "frames", None)) and hasattr(made, "declared_cues")
+    if reference or isinstance(made, Encoder):
+        if rate is not None or channels is not None:
+            raise UsageError(f"{name!r} describes itself: rate and channels cannot be given from outside")
+        if reference:
+            return ReferenceEncoder(made, random_seed=random_seed)
+        if init is not None:
+            raise UsageError(f"{name!r} takes no init", fix="Give its class init and seed parameters of its own.")
         return made
-    if callable(getattr(made, "frames", None)) and hasattr(made, "declared_cues"):
-        return ReferenceEncoder(made, random_seed=random_seed)
     if callable(getattr(made, "encode", None)):
         if init == "random":
             raise UsageError(

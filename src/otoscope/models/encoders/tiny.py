@@ -94,9 +94,9 @@ class TinyWav2Vec2(PretrainedEncoder):
 
 
 def _must_be_random(name: str, init: str, seed: int) -> None:
-    check_init(init, seed, name)
     if init != "random":
         raise UsageError(f"{name!r} has no trained weights", fix="Leave init out, or use init=random.")
+    check_init(init, seed, name)
 
 
 def _sizes(name: str, depth: int, width: int) -> None:
