@@ -91,10 +91,10 @@ class ECSignal:
         left, right, cross = _ensemble(noise_alone, rate, frequency_hz, delays)
         gain = math.sqrt(left / right) if self.equal_power and right > 0.0 else 1.0
         correlation = cross / math.sqrt(left * right) if left * right > 0.0 else np.zeros_like(cross)
-        if right > 0.0 and np.max(correlation) < UNCORRELATED:
+        if right > 0.0 and np.max(np.abs(correlation)) < UNCORRELATED:
             if target_alone is None:
                 raise InputError(
-                    f"these noises are uncorrelated between the ears (at most {np.max(correlation):.2f})",
+                    f"these noises are uncorrelated between the ears (at most {np.max(np.abs(correlation)):.2f})",
                     fix="Give target_alone, so that the delay can be fitted to the output signal-to-noise ratio.",
                 )
             t_left, t_right, t_cross = _ensemble([target_alone], rate, frequency_hz, delays)
