@@ -123,7 +123,7 @@ CARDS: tuple[Card, ...] = (
     ),
     *(
         _card(
-            f"dac-{khz}khz",
+            "dac" if khz == 16 else f"dac-{khz}khz",
             f"descript/dac_{khz}khz",
             "dac",
             f"DAC {khz} kHz: encoder before quantisation",
