@@ -58,6 +58,16 @@ def curve(front: Any, normalise: str = "joint_n0", pool: Pool = concat, snrs: tu
     return np.array([deltas(front, snr, normalise, pool).mean() for snr in snrs])
 
 
+def within(front: Any, check: tuple[float, ...], normalise: str = "joint_n0") -> bool:
+    """Means over seeds within 1 dB of check values from other seeds, plus two standard errors of the difference (the
+    check values are means over 24 seeds)."""
+    for snr, want in zip(SNRS, check, strict=True):
+        d = deltas(front, snr, normalise)
+        limit = 1.0 + 2.0 * d.std(ddof=1) * np.sqrt(1 / len(d) + 1 / 24)
+        assert abs(d.mean() - want) < limit, f"{d.mean():.2f} at {snr} dB, want {want} within {limit:.2f}"
+    return True
+
+
 # --- contract -------------------------------------------------------------------------------------------------------
 
 
@@ -124,17 +134,14 @@ def test_the_phase_blind_envelope() -> None:
     got = curve(LogMelIld())
     assert got[0] > 10.0
     assert got[4] < 0.2
-    assert got[0] == pytest.approx(15.0, abs=2.5)
-    assert got[1:] == pytest.approx((6.0, 0.7, 0.1, 0.0, 0.0), abs=1.0)
-    unit = curve(LogMelIld(), "channel_unit_variance")
-    assert unit[1:] == pytest.approx((6.2, 0.7, 0.1, 0.0, 0.0), abs=1.0)
+    assert within(LogMelIld(), (15.0, 6.0, 0.7, 0.1, 0.0, 0.0))
+    assert within(LogMelIld(), (15.6, 6.2, 0.7, 0.1, 0.0, 0.0), "channel_unit_variance")
 
 
 def test_genuine_use_of_phase() -> None:
     got = curve(LogMelIpd())
     assert 8.0 < got[2] < 13.0
-    assert got[0] == pytest.approx(21.9, abs=2.5)
-    assert got[1:] == pytest.approx((16.7, 10.6, 6.2, 3.6, 2.1), abs=1.0)
+    assert within(LogMelIpd(), (21.9, 16.7, 10.6, 6.2, 3.6, 2.1))
     assert np.all(got[1:] - curve(LogMelIld())[1:] > 2.0), "above the phase-blind envelope at every SNR"
 
 
