@@ -48,7 +48,8 @@ class Run:
     def read(cls, directory: str | Path | Results) -> Run:
         """Read a directory. Raises :class:`~otoscope.core.errors.StoreError` on what is not a run directory."""
         store = directory if isinstance(directory, Results) else Results.open(directory)
-        cells = [c for c in store.cells() if c.status != "superseded"]
+        # A run that was killed has rows that its cells do not count yet.
+        cells = [_counted(store, c) for c in store.cells() if c.status != "superseded"]
         failures = [f for c in cells if (f := _failures(store, c)) is not None]
         return cls(store.path.resolve().name, scores_of(store), cells, store.experiment()["runs"], failures)
 
@@ -99,6 +100,11 @@ def roles_of(run: Run) -> Roles:
     subjects = tuple(m for m in present if m not in is_twin and m not in against)
     references = tuple(m for m in present if m not in is_twin and m in against)
     return Roles(subjects, references, {m: tuple(t) for m, t in twins.items()})
+
+
+def _counted(store: Results, cell: Cell) -> Cell:
+    tally = store.progress(cell.cell)
+    return cell.changed(n_done=tally.n_items, n_failed=tally.n_failed)
 
 
 def _failures(store: Results, cell: Cell) -> Failures | None:

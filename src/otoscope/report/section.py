@@ -70,12 +70,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Panels:
-    """Small figures side by side under one legend."""
+    """Small figures side by side under one legend. ``titles``, one per panel, are for names too long for a figure."""
 
     id: str
     panels: Sequence[Markup]
     legend: Sequence[Entry] = ()
     caption: str = ""
+    titles: Sequence[str] = ()
     block: ClassVar[str] = "panels"
 
 

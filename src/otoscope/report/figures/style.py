@@ -83,7 +83,7 @@ def reference_styles(models: Sequence[str]) -> dict[str, Style]:
     """Styles of references that have no fixed one: grey, told apart by marker and dash."""
     base = ROLES["reference"]
     dashes = ((1.5, 1.5), (6.0, 2.0), (6.0, 1.5, 1.5, 1.5), (3.0, 1.5))
-    markers = ("h", "d", "<", ">", "+", "1")
+    markers = ("h", "d", "<", ">", "8", "H")
     return {
         m: Style(base.colour, markers[i % len(markers)], dashes[i % len(dashes)], base.width)
         for i, m in enumerate(models)

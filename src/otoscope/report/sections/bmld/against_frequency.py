@@ -72,7 +72,10 @@ def _thresholds(found: Sequence[Source]) -> Panels:
         logarithmic=True,
     )
     figure = panel_svg("bmld", "Threshold differences against frequency", panel, WIDE)
-    caption = "Triangles are bounds: a threshold lay outside the tested range."
+    caption = (
+        "Triangles are bounds: a threshold lay outside the tested range. With narrow maskers, BMLDs of people at 2 and "
+        "4 kHz rest on the envelope and prove no coding of fine structure."
+    )
     return Panels("thresholds-by-frequency", [figure], [s.entry for s in found], caption)
 
 

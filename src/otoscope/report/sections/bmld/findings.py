@@ -18,8 +18,7 @@ TONES_OF_VERDICT: dict[str, Tone] = {
 _SAYS = {
     "phase": "The embedding carries interaural phase: it still tells the two tones apart when the ears differ in "
     "nothing else.",
-    "magnitude texture": "The embedding responds, but to the magnitudes that tone and noise make in each ear, not to "
-    "the phase between the ears.",
+    "magnitude texture": "The embedding responds, but no response to interaural phase alone was shown.",
     "none": "No effect: the tone that human ears hear best moves the embedding no more than the one they hear worst.",
     "unresolved": "This run cannot tell.",
     "undefined": "There is no ratio to read: the gates closed every point at or below 1 kHz.",
@@ -30,8 +29,9 @@ _CAVEATS = {
     "phase": _NOT
     + "that the model hears as people do, or uses phase in any task. A ratio of distances is no threshold, "
     "and its dB are not the dB of human unmasking.",
-    "magnitude texture": _NOT + "that the model never uses interaural phase. These stimuli show none in this layer and "
-    "this pooling.",
+    "magnitude texture": _NOT
+    + "that the model never uses interaural phase. A response to it may be smaller than this run "
+    "can show, or lie in another layer or under another pooling.",
     "none": _NOT + "that phase is absent inside the model. Averaging over channels or time can cancel a code that the "
     "layer holds; this covers one layer, one pooling and these stimuli.",
     "unresolved": _NOT + "anything about phase, in either direction.",
@@ -82,6 +82,7 @@ def _facts(e: Evidence, study: Study) -> list[tuple[str, str]]:
             ("magnitude alone", "magnitude-only", e.magnitude_only_db),
         ):
             found.append((name, _stated(study, e, condition, value)))
+    found += _independent_noises(e, study)
     found.append(("null band", _band(e)))
     if e.verdict == "none":
         found += _smallest(e, study)
@@ -92,11 +93,29 @@ def _facts(e: Evidence, study: Study) -> list[tuple[str, str]]:
     return found
 
 
+def _independent_noises(e: Evidence, study: Study) -> list[tuple[str, str]]:
+    """The control with independent noises in the two ears: every binaural cue is gone, the ratio should be 0."""
+    if e.at is None:
+        return []
+    s = study.tones.one(e.model, GATED, "nu-masker", frequency_hz=e.at[0], snr_db=e.at[1])
+    if s is None or s.value is None:
+        return []
+    apart = (s.ci_low or 0.0) > MARGIN_DB or (s.ci_high or 0.0) < -MARGIN_DB
+    warning = "; it should be 0: something other than the relation of the ears acts here" if apart else ""
+    return [("independent noises", f"{_stated(study, e, 'nu-masker', s.value)}{warning}")]
+
+
 def _stated(study: Study, e: Evidence, condition: str, value: float | None) -> str:
     if value is not None and e.at is not None:
         return f"{db(value)} dB {_interval_at(study, e.model, condition, e.at)}".strip()
-    ran = study.tones.all(e.model, GATED, condition)
-    return "closed by a gate" if ran else "not run"
+    return "closed by a gate" if _ran_at(study, e, condition) else "not run there"
+
+
+def _ran_at(study: Study, e: Evidence, condition: str) -> bool:
+    """Whether a condition was run at the point a verdict was read at (at all, where there is no such point)."""
+    if e.at is None:
+        return bool(study.tones.all(e.model, GATED, condition))
+    return study.tones.one(e.model, GATED, condition, frequency_hz=e.at[0], snr_db=e.at[1]) is not None
 
 
 def _band(e: Evidence) -> str:
@@ -169,7 +188,6 @@ _HEADER = (
     "detected",
     "unmasking + reversal",
     "possible by construction",
-    "why",
 )
 
 
@@ -180,7 +198,7 @@ def _row(e: Evidence, study: Study) -> list[TD | str]:
     card = study.cards.get(e.model)
     return [
         TD(e.model, sub=role),
-        TD(e.verdict, tone=TONES_OF_VERDICT[e.verdict]),
+        TD(e.verdict, sub=e.reason, tone=TONES_OF_VERDICT[e.verdict]),
         _figure(study, e, "intact", e.intact_db),
         _figure(study, e, "phase-only", e.phase_only_db),
         _figure(study, e, "magnitude-only", e.magnitude_only_db),
@@ -191,12 +209,10 @@ def _row(e: Evidence, study: Study) -> list[TD | str]:
         TD(f"{e.detected}/{e.cells}", number=True),
         TD(f"{percent(e.unmasking)} + {percent(e.reversal)}", number=True),
         TD(DASH if card is None else card.words),
-        TD(e.reason),
     ]
 
 
 def _figure(study: Study, e: Evidence, condition: str, value: float | None) -> TD:
     if e.at is None or value is None:
-        ran = study.tones.all(e.model, GATED, condition)
-        return TD(DASH, sub="gated" if ran else "not run", number=True)
+        return TD(DASH, sub="gated" if _ran_at(study, e, condition) else "not run", number=True)
     return TD(number(value, sign=True), sub=_interval_at(study, e.model, condition, e.at), number=True)

@@ -87,9 +87,17 @@ def _mean(scores: Sequence[Score], points: set[tuple[object, object]]) -> tuple[
     return (float(np.mean(values)) if values else None), len(values), len(here)
 
 
-def _share(study: Study, model: str, metric: str, rung: Rung) -> float | None:
-    found = [s for s in _of(study, model, metric, rung) if not s.factors]
-    return found[0].value if found else None
+def _share(study: Study, model: str, metric: str, rung: Rung) -> Score | None:
+    return next((s for s in _of(study, model, metric, rung) if not s.factors), None)
+
+
+def _shares(study: Study, model: str, rung: Rung, suffix: str = "") -> tuple[str, Bar | None]:
+    """``50 % + 12 % of 24 cells`` and its bar. The cells are those of the rung's own grid."""
+    up, down = (_share(study, model, f"{kind}_share{suffix}", rung) for kind in ("unmasking", "reversal"))
+    if up is None or down is None or up.value is None or down.value is None:
+        return DASH, None
+    note = f" {up.note}" if up.note else ""
+    return f"{percent(up.value)} + {percent(down.value)}{note}", Bar(up.value, down.value, hollow=bool(suffix))
 
 
 def _matrix(study: Study, rungs: Sequence[Rung], models: Sequence[str], points: set[tuple[object, object]]) -> Table:
@@ -102,13 +110,14 @@ def _matrix(study: Study, rungs: Sequence[Rung], models: Sequence[str], points: 
             if n_all == 0:
                 row.append(TD("not run", number=True))
                 continue
-            up, down = (_share(study, m, f"{kind}_share", rung) for kind in ("unmasking", "reversal"))
+            shares, _ = _shares(study, m, rung)
             text = f"{db(gated)} dB" if gated is not None else "gated"
             tint = None if gated is None else float(np.clip(gated / 15.0, -1.0, 1.0))
-            row.append(TD(text, sub=f"{percent(up)} + {percent(down)}, {n}/{n_all} cells", number=True, tint=tint))
+            row.append(TD(text, sub=f"{shares}; {n}/{n_all} pass", number=True, tint=tint))
         rows.append(row)
     return Table(
-        "Mean gated ratio over the cells that pass the gates; below it unmasking + reversal, and how many cells pass",
+        "Mean gated ratio over the points that pass the gates; below it shares of unmasking + reversal, and how "
+        "many points pass. The intact mean is over the points that the rungs have.",
         ["rung", *models],
         rows,
         compact=True,
@@ -147,11 +156,8 @@ def _model_table(study: Study, model: str, rungs: Sequence[Rung], points: set[tu
 
 
 def _bar(study: Study, model: str, rung: Rung, suffix: str) -> TD:
-    up = _share(study, model, f"unmasking_share{suffix}", rung)
-    down = _share(study, model, f"reversal_share{suffix}", rung)
-    if up is None or down is None:
-        return TD(DASH)
-    return TD(f"{percent(up)} + {percent(down)}", bars=(Bar(up, down, hollow=bool(suffix)),))
+    text, bar = _shares(study, model, rung, suffix)
+    return TD(text, bars=(bar,) if bar else ())
 
 
 def _why(study: Study, model: str, rung: Rung) -> str:

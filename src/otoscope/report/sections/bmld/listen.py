@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+from otoscope.audio.binaural import BinauralSpec
 from otoscope.core.audio import Audio
 from otoscope.core.errors import OtoscopeError
 from otoscope.core.items import Item
@@ -12,13 +14,14 @@ from otoscope.core.nouns import Task
 from otoscope.report.players import common_gain, sound
 from otoscope.report.section import Block, Players, Prose, Section, Sound
 from otoscope.report.sections.bmld.ladder import about
+from otoscope.report.sections.bmld.literature import human_threshold
 from otoscope.report.sections.bmld.study import SPEECH, TONES, Study
-from otoscope.report.tables import plain
+from otoscope.report.tables import number, plain
 from otoscope.tasks.catalogue import resolve_condition, resolve_task
 
 RATE = 16_000
 #: The tone that is played, and the two levels: one at which both tones are heard, one at which people need two ears.
-FREQUENCY_HZ, EASY_DB, HARD_DB = 500.0, -8.0, -20.0
+FREQUENCY_HZ, EASY_DB, HARD_DB = 500.0, -14.0, -28.0
 _MOST_RUNGS = 5
 
 #: What a listener should expect of SpiN0 under a rung.
@@ -38,15 +41,7 @@ _Take = tuple[str, str, str, Audio]
 
 def listen(study: Study) -> Section:
     """Players for noise, both tones at two levels, some rungs, and speech."""
-    blocks: list[Block] = [
-        Prose(
-            "Use headphones: over loudspeakers both ears hear both channels and the effect is gone. The noise sits "
-            "in the middle of the head. S0N0 has the tone in the middle too; SpiN0 has it with opposite polarity "
-            "in the right ear, spread to both sides. In noise 4 kHz wide people need about -11 dB SNR for S0N0 and "
-            "about -30 dB for SpiN0 at 500 Hz (van de Par and Kohlrausch 1999): at the lower level below, only "
-            "SpiN0 should have an audible tone.".replace(" -", " \N{MINUS SIGN}")
-        )
-    ]
+    blocks: list[Block] = [Prose(_advice(study))]
     takes: list[_Take] = []
     for make in (_tones, _rungs, _speech):
         found, problem = _tried(make, study)
@@ -68,6 +63,30 @@ def listen(study: Study) -> Section:
     return Section("listen", "Listen", blocks)
 
 
+def _advice(study: Study) -> str:
+    """What to listen for, with human thresholds for the masker of this run where they are known."""
+    text = (
+        "Use headphones: over loudspeakers both ears hear both channels and the effect is gone. The noise sits in "
+        "the middle of the head. S0N0 has the tone in the middle too; SpiN0 has it with opposite polarity in the "
+        "right ear, spread to both sides."
+    )
+    task = _task(study, TONES)
+    if task is None:
+        return text
+    spec = getattr(_item(task, HARD_DB).inputs, "spec", None)
+    if not isinstance(spec, BinauralSpec):
+        return text
+    width = spec.high_hz - spec.low_hz
+    found = [human_threshold(spec.frequency_hz, c, width) for c in ("N0S0", "N0Spi")]
+    if found[0] is None or found[1] is None:
+        return text
+    return (
+        f"{text} In this noise people should need about {number(found[0][0], 0)} dB SNR for S0N0 and about "
+        f"{number(found[1][0], 0)} dB for SpiN0 (van de Par and Kohlrausch 1999 for noise {plain(found[0][1])} Hz "
+        "wide, turned to the width of this noise by us). Between the two levels, only SpiN0 has an audible tone."
+    )
+
+
 def _tried(make: Callable[[Study], tuple[list[_Take], str]], study: Study) -> tuple[list[_Take], str]:
     try:
         return make(study)
@@ -79,13 +98,13 @@ def _tones(study: Study) -> tuple[list[_Take], str]:
     task = _task(study, TONES)
     if task is None:
         return [], "No tones were run, so there are none to hear."
-    hard, easy = (_item(task, snr) for snr in (HARD_DB, EASY_DB))
+    hard = _item(task, HARD_DB)
+    easy = _item(task, EASY_DB, above=float(hard.factors["snr_db"]))
     hz = f"{plain(hard.factors['frequency_hz'])} Hz"
     heading = f"A tone of {hz} in noise"
     first = hard.inputs.render(RATE)
     takes = [(heading, "N0", "The noise alone, the same in both ears.", first["n0"])]
-    for item in dict.fromkeys([hard.id, easy.id]):
-        chosen = hard if item == hard.id else easy
+    for chosen in [hard] if easy.id == hard.id else [hard, easy]:
         sounds = chosen.inputs.render(RATE)
         snr = f"{plain(chosen.factors['snr_db'])} dB SNR"
         takes.append((heading, f"S0N0, {snr}", "The tone is the same in both ears.", sounds["s0"]))
@@ -120,9 +139,17 @@ def _speech(study: Study) -> tuple[list[_Take], str]:
     room = rooms[-1]
     item = next(i for i in items if i.factors["snr_db"] == snr and i.factors["room"] == room)
     sounds = item.inputs.render(RATE)
+    clip = getattr(item.inputs, "clip", None)
+    notes = [getattr(clip, name, "") for name in ("attribution", "license")]
+    origin = f"Source: {', '.join(n for n in notes if n)}." if any(notes) else ""
     heading = f"Speech at {plain(snr)} dB SNR in a room ({room})"
     return [
-        (heading, "As it arrives", "Speech as two ears hear it, in noise that is the same in both ears.", sounds["s0"]),
+        (
+            heading,
+            "As it arrives",
+            f"Speech as two ears hear it, in noise that is the same in both. {origin}",
+            sounds["s0"],
+        ),
         (heading, "Right ear inverted", "The same speech with opposite polarity in the right ear.", sounds["spi"]),
     ], ""
 
@@ -136,13 +163,13 @@ def _task(study: Study, name: str) -> Task | None:
     return resolve_task(parse_spec(main.task), seed=main.seed or 0)
 
 
-def _item(task: Task, snr_db: float) -> Item:
-    """The first seed's item nearest to the wanted tone and level."""
+def _item(task: Task, snr_db: float, above: float = -math.inf) -> Item:
+    """The first seed's item nearest to the wanted tone and level, if possible at a level above another."""
     items: Sequence[Item] = task.items()
     first = [i for i in items if i.group == items[0].group]
 
-    def far(item: Item) -> tuple[float, float]:
+    def far(item: Item) -> tuple[float, bool, float]:
         f, snr = float(item.factors["frequency_hz"]), float(item.factors["snr_db"])
-        return abs(f - FREQUENCY_HZ), abs(snr - snr_db)
+        return abs(f - FREQUENCY_HZ), snr <= above, abs(snr - snr_db)
 
     return min(first, key=far)

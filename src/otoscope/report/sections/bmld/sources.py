@@ -10,7 +10,9 @@ from otoscope.report.figures.style import ROLES, Style
 from otoscope.report.figures.svg import swatch
 from otoscope.report.pick import Pick, last_layer_only
 from otoscope.report.section import Block, Entry, Prose
+from otoscope.report.sections.bmld.literature import human_bmld
 from otoscope.report.sections.bmld.study import THRESHOLDS, Study
+from otoscope.report.tables import plain
 
 _BMLD = "bmld_threshold_db"
 
@@ -26,7 +28,7 @@ class Source:
 
 def sources(study: Study) -> list[Source]:
     """People first, then EC, then the run's own learned listeners."""
-    found = [*_observers(study), *_listeners(study)]
+    found = [*_human(), *_observers(study), *_listeners(study)]
     return [s for s in found if s.series.points]
 
 
@@ -47,6 +49,18 @@ def _source(label: str, name: str, style: Style, points: list[Point], about: str
         Entry(label, swatch(f"bmld-{name}", style), series, about, shown),
         about,
     )
+
+
+def _human() -> list[Source]:
+    people = "van de Par and Kohlrausch 1999"
+    wide = [Point(f, value) for f, _, value in human_bmld(None)]
+    widths = ", ".join(f"{plain(w)}" for _, w, _ in human_bmld(None))
+    narrow = [Point(f, value) for f, _, value in human_bmld(25.0)]
+    about = f"{people}; maskers {widths} Hz wide"
+    return [
+        _source("people, wide masker", "wide", ROLES["human"], wide, about),
+        _source("people, masker 25 Hz wide", "narrow", ROLES["human-narrow"], narrow, people, shown=False),
+    ]
 
 
 def _observers(study: Study) -> list[Source]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from otoscope.report.figures.curves import Panel, Point, Series, panel_svg
@@ -10,7 +11,7 @@ from otoscope.report.figures.svg import swatch
 from otoscope.report.pick import Pick, last_layer_only
 from otoscope.report.section import TD, Block, Entry, Fold, Panels, Prose, Section, Table
 from otoscope.report.sections.bmld.study import THRESHOLDS, Study
-from otoscope.report.tables import DASH, db_cell, interval, number, percent, plain
+from otoscope.report.tables import DASH, db_cell, percent, plain
 from otoscope.results.scoring import Score
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -29,7 +30,7 @@ def thresholds(study: Study) -> Section:
             "says which of two intervals holds the tone. The noises of the intervals are independent, the level "
             "roves. The threshold is where a psychometric function passes the target; N0S0 minus another "
             "configuration is its BMLD. This protocol is ours, the paper has no thresholds. The listener is no "
-            "ideal observer: a threshold is an upper bound on what the embedding holds."
+            "ideal observer: a better readout of the same embedding could hear more."
         )
     ]
     found = pick.models(_THRESHOLD, _BMLD)
@@ -41,7 +42,8 @@ def thresholds(study: Study) -> Section:
         Prose(
             "A value with < or > is a bound: the threshold lies outside the tested range, and nothing is "
             "extrapolated. Null is the proportion correct after the labels of the training intervals were "
-            "permuted; it should be near 50 %.",
+            "permuted; over many permutations it is 50 %, but a few of them scatter widely for a listener with one "
+            "variable.",
             "note",
         )
     )
@@ -49,9 +51,13 @@ def thresholds(study: Study) -> Section:
         c: Style(SUBJECT_COLOURS[i % len(SUBJECT_COLOURS)], _MARKERS[i % len(_MARKERS)])
         for i, c in enumerate(configurations)
     }
-    for i, m in enumerate(models):
-        figure = _psychometric(pick, m, f"psy{i}", styles, frequencies)
-        blocks.append(Fold(f"{m}: proportion correct against SNR", [figure], shown=i < 2))
+    own = [m for m in models if m not in study.roles.all_twins]
+    blocks.append(_psychometric(pick, own, "psy", styles, frequencies))
+    twins = [m for m in models if m not in own]
+    if twins:
+        blocks.append(
+            Fold(f"Random-weights twins ({len(twins)})", [_psychometric(pick, twins, "psyt", styles, frequencies)])
+        )
     return Section("thresholds", "Thresholds", blocks)
 
 
@@ -96,51 +102,47 @@ def _null(pick: Pick, model: str, frequency: float, configuration: str) -> float
 
 
 def _psychometric(
-    pick: Pick, model: str, name: str, styles: dict[str, Style], frequencies: Sequence[float]
+    pick: Pick, models: Sequence[str], name: str, styles: dict[str, Style], frequencies: Sequence[float]
 ) -> Panels | Prose:
-    panels = []
-    used: dict[str, None] = {}
-    for f in frequencies:
-        series = []
-        for c, style in styles.items():
-            points = [
-                _point(s) for s in pick.all(model, "accuracy", frequency_hz=f, configuration=c) if s.value is not None
+    """One panel per model and tone; the configurations are its curves."""
+    found: dict[str, list[Series]] = {}
+    for m in models:
+        for f in frequencies:
+            series = [
+                Series(c, style, points, f"c{i}")
+                for i, (c, style) in enumerate(styles.items())
+                if (points := _points(pick, m, f, c))
             ]
-            if points:
-                used[c] = None
-                series.append(Series(c, style, points, ""))
-        if not series:
-            continue
-        ticks = sorted({p.x for s in series for p in s.points})
+            if series:
+                found[f"{m}, {plain(f)} Hz"] = series
+    if not found:
+        return Prose("No proportions correct are stored.", "missing")
+    every = [p for all_series in found.values() for s in all_series for p in s.points]
+    lowest = min([0.4, *(p.y if p.low is None else p.low for p in every)])
+    bottom = math.floor(10.0 * lowest) / 10.0
+    xs = sorted({p.x for p in every})
+    panels = []
+    for i, (title, series) in enumerate(found.items()):
         panel = Panel(
-            f"{plain(f)} Hz",
+            "",
             "SNR (dB)",
             "proportion correct",
             series,
-            ticks=ticks[:: -(-len(ticks) // 9)],
-            y_limits=(0.35, 1.03),
-            y_ticks=(0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+            ticks=xs[:: -(-len(xs) // 9)],
+            y_limits=(bottom - 0.02, 1.03),
+            y_ticks=[t / 10.0 for t in range(round(10 * bottom), 11, 2 if bottom < 0.3 else 1)],
             levels=((0.5, "chance"),),
         )
-        alt = f"{model}: proportion correct against SNR at {plain(f)} Hz"
-        panels.append(panel_svg(f"{name}-{plain(f)}", alt, panel))
-    if not panels:
-        return Prose(f"No proportions correct are stored for {model}.", "missing")
-    legend = [
-        Entry(c, swatch(f"{name}-{c}", styles[c]), note=_thresholds_of(pick, model, c, frequencies)) for c in used
-    ]
-    return Panels(name, panels, legend, "Points are proportions of held-out pairs, with 95 % intervals.")
+        panels.append(panel_svg(f"{name}{i}", f"{title}: proportion correct against SNR", panel))
+    used = list(dict.fromkeys(s.label for all_series in found.values() for s in all_series))
+    legend = [Entry(c, swatch(f"{name}-{i}", styles[c]), f"c{list(styles).index(c)}") for i, c in enumerate(used)]
+    return Panels(name, panels, legend, "Points are proportions of held-out pairs, with 95 % intervals.", list(found))
+
+
+def _points(pick: Pick, model: str, frequency: float, configuration: str) -> list[Point]:
+    found = pick.all(model, "accuracy", frequency_hz=frequency, configuration=configuration)
+    return [_point(s) for s in found if s.value is not None]
 
 
 def _point(s: Score) -> Point:
     return Point(float(s.factors["snr_db"]), float(s.value or 0.0), s.ci_low, s.ci_high)
-
-
-def _thresholds_of(pick: Pick, model: str, configuration: str, frequencies: Sequence[float]) -> str:
-    parts = []
-    for f in frequencies:
-        s = pick.one(model, _THRESHOLD, frequency_hz=f, configuration=configuration)
-        if s is not None and s.value is not None:
-            ends = interval(s.ci_low, s.ci_high)
-            parts.append(f"{plain(f)} Hz: {s.bound or ''}{number(s.value)} dB {ends}".strip())
-    return "; ".join(parts)
