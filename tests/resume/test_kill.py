@@ -1,4 +1,4 @@
-"""A run that is killed at any moment and resumed, with any number of workers, ends with the rows of an undisturbed one."""
+"""A run killed at any moment and resumed, with any number of workers, ends with the rows of an undisturbed one."""
 
 from __future__ import annotations
 

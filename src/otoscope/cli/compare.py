@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -22,7 +23,7 @@ Examples:
 @click.option("--baseline", required=True, help="What the others are compared with.")
 @click.option("--metric", "metrics", multiple=True, help="Only this row metric (repeatable).")
 @json_option
-def command(dir: str, between: str, baseline: str, metrics: tuple[str, ...], as_json: bool) -> None:
+def command(dir: str, between: Any, baseline: str, metrics: tuple[str, ...], as_json: bool) -> None:
     """Pair the items of the run in DIR and test the differences.
 
     Prints, for every metric and factor: mean difference with its interval, effect size, p by sign flips, p corrected

@@ -19,20 +19,21 @@ from otoscope.core.errors import InputError, UsageError
 from otoscope.core.naming import Spec, parse_spec
 from otoscope.core.registry import suggestions
 
-_GRID_KEYS = {"tasks", "conditions", "models", "references", "interventions"}
+_GRID_KEYS = {"tasks", "conditions", "models", "references", "interventions", "twins"}
 _PRESET_KEYS = {"models", "references", "interventions", "seeds", "twins", "grid", "about", "limit"}
 _FILE_KEYS = {"title", "about", "default", "presets", "notes"}
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of the grid. ``models`` and ``references`` None, and no ``interventions``: the experiment's own."""
+    """One block of the grid. ``models``, ``references``, ``twins`` None, no ``interventions``: the experiment's own."""
 
     tasks: tuple[Spec, ...]
     conditions: tuple[Spec, ...] = (Spec("intact"),)
     models: tuple[Spec, ...] | None = None
     references: tuple[Spec, ...] | None = None
     interventions: tuple[Spec, ...] = ()
+    twins: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class Experiment:
         found: dict[Cell, None] = {}
         for block in self.grid:
             references = self.references if block.references is None else block.references
+            twins = self.twins if block.twins is None else min(block.twins, self.twins)
             subjects = self.models if block.models is None else block.models
-            models = [*references, *(m for s in subjects for m in with_twins(s, self.twins))]
+            models = [*references, *(m for s in subjects for m in with_twins(s, twins))]
             for model in models:
                 for task in block.tasks:
                     for condition in block.conditions:
@@ -141,6 +143,7 @@ class Experiment:
                     "models": None if b.models is None else [str(m) for m in b.models],
                     "references": None if b.references is None else [str(m) for m in b.references],
                     "interventions": [str(i) for i in b.interventions],
+                    "twins": b.twins,
                 }
                 for b in self.grid
             ],
@@ -242,6 +245,7 @@ def _block(table: Any, where: str) -> Block:
         models=_specs(table, "models", where) if "models" in table else None,
         references=_specs(table, "references", where) if "references" in table else None,
         interventions=_specs(table, "interventions", where),
+        twins=table.get("twins"),
     )
 
 

@@ -56,7 +56,13 @@ def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int) -> Forec
     items = list(task.items(0))
     n = len(items) if exp.limit is None else min(exp.limit, len(items))
     left = max(0, n - n_done)
-    base = {"alias": p.cell.alias, "cell": p.id, "n_items": n, "n_done": n_done, "more_rounds": task.rounds > 1}
+    base: dict[str, Any] = {
+        "alias": p.cell.alias,
+        "cell": p.id,
+        "n_items": n,
+        "n_done": n_done,
+        "more_rounds": task.rounds > 1,
+    }
     if p.error:
         return Forecast(**base, seconds_left=None, bytes_left=None, note=p.error)
     if not left:

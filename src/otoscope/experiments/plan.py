@@ -12,7 +12,7 @@ from otoscope.core.nouns import Model, Task
 from otoscope.experiments.execute import Bench
 from otoscope.experiments.experiment import Cell, Experiment
 from otoscope.interventions.catalogue import resolve_intervention
-from otoscope.models.resolve import resolve
+from otoscope.models.resolve import resolve, twin_refusal
 from otoscope.tasks.catalogue import resolve_condition, resolve_task
 
 
@@ -89,6 +89,9 @@ def make_plan(experiment: Experiment, settings: Settings) -> Plan:
     excluded: list[tuple[Cell, str]] = []
     seen: dict[str, Cell] = {}
     for cell in experiment.cells():
+        if reason := _no_twin(experiment, cell, settings):
+            excluded.append((cell, reason))
+            continue
         task = workshop.task(cell)
         bench_condition = resolve_condition(cell.condition)
         intervention = resolve_intervention(cell.intervention)
@@ -120,6 +123,14 @@ def make_plan(experiment: Experiment, settings: Settings) -> Plan:
         seen[cell_id] = cell
         planned.append(Planned(cell, cell_id, identity, error))
     return Plan(tuple(planned), tuple(excluded))
+
+
+def _no_twin(experiment: Experiment, cell: Cell, settings: Settings) -> str | None:
+    """Why a twin that the experiment (not the user) added cannot be had: a front end without weights has none."""
+    asked = {str(m) for m in (*experiment.models, *experiment.references)}
+    added = cell.model.params.get("init") == "random" and str(cell.model) not in asked
+    base = cell.model.without("init", "seed")
+    return twin_refusal(base) if added and str(base) not in settings.objects else None
 
 
 def task_refuses(task: Task, label: Any, card: Any) -> str | None:

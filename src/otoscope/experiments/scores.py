@@ -8,6 +8,7 @@ from typing import Any
 
 from otoscope.core.naming import parse_spec
 from otoscope.core.nouns import Task
+from otoscope.results.columns import ROW_COLUMNS
 from otoscope.results.scoring import Score, score_cell
 from otoscope.results.store import Results
 from otoscope.tasks.catalogue import resolve_task
@@ -26,7 +27,7 @@ def scores_of(directory: str | Path | Results, *, n_resamples: int = 2000) -> li
         if cell.status == "superseded":
             continue
         task = _task(cell.task, cell.seed)
-        rows = store.rows(cells=[cell.cell])
+        rows = store.rows(cells=[cell.cell], columns=ROW_COLUMNS)
         scores = score_cell(rows, task.measures(), cell=cell, seed=BOOTSTRAP_SEED, n_resamples=n_resamples)
         # A task measures encoders and observers; what this kind of model never gives is no score. Failures stay.
         found += [s for s in scores if s.status != "empty" or s.n_failed or s.n_undefined]
@@ -34,7 +35,7 @@ def scores_of(directory: str | Path | Results, *, n_resamples: int = 2000) -> li
 
 
 def findings_of(directory: str | Path | Results, scores: Sequence[Score] | None = None) -> list[Table]:
-    """What the run says in a few tables: each task family's ``findings(scores, cells)``, once."""
+    """What the run says in a few tables: each task family's static ``findings(scores, cells)``, once."""
     store = directory if isinstance(directory, Results) else Results.open(directory)
     scores = scores_of(store) if scores is None else scores
     cells = [c for c in store.cells() if c.status != "superseded"]
@@ -42,8 +43,8 @@ def findings_of(directory: str | Path | Results, scores: Sequence[Score] | None 
     tables: list[Table] = []
     for cell in cells:
         tell = getattr(_task(cell.task, cell.seed), "findings", None)
-        if tell is not None and tell.__func__ not in told:
-            told.add(tell.__func__)
+        if tell is not None and tell not in told:
+            told.add(tell)
             tables += tell(scores, cells)
     return tables
 

@@ -6,6 +6,7 @@ A worker that finds all remaining shards of a cell claimed moves on and comes ba
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -176,6 +177,7 @@ class Worker:
         if key not in self._loaded:
             try:
                 model.load()
+                _one_thread()
                 self._loaded = {key: None}
             except Exception as e:
                 self._loaded = {key: e}
@@ -224,3 +226,11 @@ class Worker:
             outputs = unpack(shard, self.store.get_arrays(found[0])) if found else [None] * len(shard)
             for item, output in zip(shard, outputs, strict=True):
                 yield condition(item), output
+
+
+def _one_thread() -> None:
+    """Fix torch's threads: their number changes the last bits of a result, and so must not depend on how many workers
+    share the machine. Cores are used by ``--workers``."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)

@@ -138,7 +138,8 @@ def _bca_shares(
     bias_share = (below + 0.5 * (n_defined - below - above)) / n_defined
     one_sided = (bias_share <= 0) | (bias_share >= 1)
     bias = ndtri(np.where(one_sided, 0.5, bias_share))
-    moved = bias + ndtri(shares)
+    # A tail smaller than rounding makes a quantile infinite; beyond 40 standard deviations nothing changes.
+    moved = np.clip(bias + ndtri(shares), -40.0, 40.0)
     denominator = 1.0 - np.where(np.isnan(accelerations), 0.0, accelerations) * moved
     singular = (denominator <= 0).any(axis=0)
     bca = ndtr(bias + moved / np.where(denominator > 0, denominator, 1.0))

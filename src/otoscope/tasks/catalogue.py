@@ -7,7 +7,7 @@ import inspect
 from typing import Any
 
 from otoscope.core.errors import UsageError
-from otoscope.core.naming import Scalar, Spec, parse_spec
+from otoscope.core.naming import Spec, parse_spec
 from otoscope.core.nouns import Condition, Task
 from otoscope.core.registry import Registry, suggestions
 from otoscope.tasks.conditions import Chain
@@ -32,7 +32,7 @@ def resolve_task(spec: Spec | str, *, seed: int = 0) -> Task:
     """A task from its name; ``seed`` is given where the task takes one."""
     spec = parse_spec(spec) if isinstance(spec, str) else spec
     factory = TASKS.get(spec.name)
-    params = dict(spec.params)
+    params: dict[str, Any] = dict(spec.params)
     if "seed" in _parameters(factory):
         params.setdefault("seed", seed)
     task: Task = _build("task", spec, factory, params)
@@ -47,10 +47,9 @@ def resolve_condition(spec: Spec | str) -> Condition:
         return Chain(tuple(resolve_condition(part) for part in parts))
     entry = CONDITIONS.entry(spec.name) if not spec.name.startswith("file:") else None
     factory = CONDITIONS.get(spec.name)
-    params = dict(spec.params)
     if entry is not None and entry.kind == "rung":
-        params = {"name": spec.name, "params": tuple(spec.params.items())}
-    return _build("condition", spec, factory, params)
+        return factory(name=spec.name, params=tuple(spec.params.items()))
+    return _build("condition", spec, factory, dict(spec.params))
 
 
 def takes_data(spec: Spec) -> bool:
@@ -64,7 +63,7 @@ def _parameters(factory: Any) -> list[str]:
     return list(inspect.signature(factory).parameters)
 
 
-def _build(noun: str, spec: Spec, factory: Any, params: dict[str, Scalar]) -> Any:
+def _build(noun: str, spec: Spec, factory: Any, params: dict[str, Any]) -> Any:
     known = _parameters(factory)
     for key in params:
         if key not in known:

@@ -16,6 +16,7 @@ from otoscope.core.errors import InputError, UsageError
 from otoscope.core.items import Factor, Item
 from otoscope.core.nouns import Card, Decide, Decision, Embedded, Encode, Request, Row
 from otoscope.results.scoring import Measure
+from otoscope.tasks.bmld.findings import tables
 from otoscope.tasks.bmld.grids import grid, numbers, seeds_per_shard
 from otoscope.tasks.bmld.measures import RATIO, curve_measures, summary_measures
 from otoscope.tasks.bmld.metrics import triplet_rows
@@ -31,6 +32,7 @@ class DistanceTask:
     tone), ``distance`` (euclidean, cosine), ``normalise``, ``floor_db``, ``duration_s``, ``low_hz``, ``high_hz``."""
 
     version: ClassVar[int] = 1
+    findings: ClassVar[Any] = staticmethod(tables)
     rounds: ClassVar[int] = 1
     keeps_outputs: ClassVar[bool] = False
 
@@ -72,7 +74,7 @@ class DistanceTask:
 
     def _spec(self, frequency: float, snr: float) -> BinauralSpec:
         base = grid(self.grid).spec
-        changes = {
+        changes: dict[str, Any] = {
             "normalise": self.normalise,
             "interaural_floor_db": self.floor_db,
             "duration_s": self.duration_s,
@@ -152,11 +154,6 @@ class DistanceTask:
                 doc="an observer's BMLD: a threshold difference, another quantity than the ratio",
             ),
         ]
-
-    def findings(self, scores: Sequence[Any], cells: Sequence[Any]) -> list[Any]:
-        from otoscope.tasks.bmld.findings import tables
-
-        return tables(scores)
 
 
 def embedded_rows(output: Embedded, kind: str) -> list[Row]:

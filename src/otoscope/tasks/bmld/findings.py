@@ -12,7 +12,7 @@ from otoscope.tasks.bmld.verdict import Evidence, verdicts
 Table = tuple[str, list[str], list[list[Any]]]
 
 
-def tables(scores: Sequence[Score]) -> list[Table]:
+def tables(scores: Sequence[Score], cells: Sequence[Any] = ()) -> list[Table]:
     """Verdicts per model; analytic BMLDs; threshold BMLDs. Tables without rows are left out."""
     found = [_verdicts(verdicts(scores)), _analytic(scores), _thresholds(scores)]
     return [t for t in found if t[2]]

@@ -44,11 +44,16 @@ def curve_measures(cell: Sequence[str]) -> list[Measure]:
             unit="dB",
             doc="the same, undefined where the floor or the detection gate closes it",
         ),
-        Measure(
-            "detect_pi", by, ("d_pi", "d_n0"), partial(_relative, "d_pi"), doc="d_pi over the variation between noises"
-        ),
-        Measure(
-            "detect_0", by, ("d_0", "d_n0"), partial(_relative, "d_0"), doc="d_0 over the variation between noises"
+        *(
+            Measure(
+                name,
+                by,
+                (column, "d_n0"),
+                partial(_relative, column),
+                gives_interval=True,
+                doc=f"{column} over the variation between noises",
+            )
+            for name, column in (("detect_pi", "d_pi"), ("detect_0", "d_0"))
         ),
         Measure(
             "delta_p",
@@ -116,9 +121,13 @@ def _gated_mean(c: Columns) -> Estimate:
     return Estimate(interval.value, interval.low, interval.high, note=interval.note or None)
 
 
-def _relative(name: str, c: Columns) -> float:
+def _relative(name: str, c: Columns) -> Estimate:
+    """Mean distance over the RMS variation between noises, the latter taken as known."""
     variation = float(np.sqrt(np.mean(c["d_n0"] ** 2)))
-    return float("nan") if variation == 0.0 else float(np.sqrt(np.mean(c[name] ** 2))) / variation
+    if variation == 0.0:
+        return Estimate(None, note="all noises give one embedding")
+    interval = mean_intervals(c[name][None, :] / variation, c.groups, seed=_SEED)[0]
+    return Estimate(interval.value, interval.low, interval.high, note=interval.note or None)
 
 
 def _sign_flip_p(c: Columns) -> Estimate:

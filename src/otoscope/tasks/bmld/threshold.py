@@ -21,6 +21,7 @@ from otoscope.core.items import Factor, Item
 from otoscope.core.nouns import Card, Decide, Decision, Embedded, Encode, Request, Row
 from otoscope.results.scoring import Measure
 from otoscope.tasks.bmld.distance import noise_seed, whole
+from otoscope.tasks.bmld.findings import tables
 from otoscope.tasks.bmld.grids import numbers, seeds_per_shard
 from otoscope.tasks.bmld.placement import place
 from otoscope.tasks.bmld.psychometrics import threshold_measures
@@ -38,6 +39,7 @@ class ThresholdTask:
     ``permutations`` of the label null, ``rove_db``, ``floor_db``, ``duration_s``, ``target`` (proportion correct)."""
 
     version: ClassVar[int] = 1
+    findings: ClassVar[Any] = staticmethod(tables)
     keeps_outputs: ClassVar[bool] = True
 
     frequencies: str | float = 500.0
@@ -189,8 +191,3 @@ class ThresholdTask:
 
     def measures(self) -> Sequence[Measure]:
         return threshold_measures(self.configuration_axis, REFERENCE, self.target)
-
-    def findings(self, scores: Sequence[Any], cells: Sequence[Any]) -> list[Any]:
-        from otoscope.tasks.bmld.findings import tables
-
-        return tables(scores)

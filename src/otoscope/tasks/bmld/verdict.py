@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def _judge(
     seen = {p: c for p, c in low.items() if c.value is not None}
     band, n_twins = null_band(model, models, curves)
     shares = {s.metric: s.value for s in scores if s.model == model and s.condition == "intact" and not s.factors}
-    facts = {
+    facts: dict[str, Any] = {
         "model": model,
         "null_band": band,
         "n_twins": n_twins,
