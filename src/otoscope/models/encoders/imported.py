@@ -1,8 +1,8 @@
 """Embeddings that were computed elsewhere, as an encoder: rows of a matrix, found by the sound they belong to.
 
 ``embeddings:path=E.npy,manifest=FOLDER/manifest.jsonl``: the manifest comes from ``otoscope data export``, row ``i`` of
-the matrix belongs to its line ``i``. ``.npy`` holds ``[n, D]``; a Parquet file has one column per dimension, or one list
-column. A sound that is not in the manifest is an error, never a guess.
+the matrix belongs to its line ``i``. ``.npy`` holds ``[n, D]``; a Parquet file has one column per dimension, or one
+list column. A sound that is not in the manifest is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class ImportedEmbeddings:
     def __init__(self, path: str = "", manifest: str = "") -> None:
         if not path or not manifest:
             raise UsageError(
-                "embeddings needs path= and manifest=", fix="Write embeddings:path=E.npy,manifest=FOLDER/manifest.jsonl."
+                "embeddings needs path= and manifest=",
+                fix="Write embeddings:path=E.npy,manifest=FOLDER/manifest.jsonl.",
             )
         self.path, self.manifest = Path(str(path)).expanduser(), Path(str(manifest)).expanduser()
         self._lines = _read_manifest(self.manifest)

@@ -1,14 +1,14 @@
 """The analytic observers as models: what they can be asked, and how the benchmark's sounds reach them.
 
-``bmld_db`` is a BMLD in dB, from the formula or from the signals of a triplet; ``variable`` is the decision variables of
-each interval of a forced choice, for the same learned listener that reads embeddings.
+``bmld_db`` is a BMLD in dB, from the formula or from the signals of a triplet; ``variable`` is the decision variables
+of each interval of a forced choice, for the same learned listener that reads embeddings.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -91,7 +91,8 @@ class ClosedForm(_Observer):
 @dataclass(frozen=True)
 class SignalEC(_Observer):
     """EC on waveforms. ``bmld_db``: gain of the residual's relative increment over that of one ear, from a triplet's
-    signals. ``variable``: log residual and log power of the left ear, with the delay fitted to the masker's ensemble."""
+    signals. ``variable``: log residual and log power of the left ear, with the delay fitted to the masker's
+    ensemble."""
 
     name: str
     quantities: frozenset[str]
@@ -141,14 +142,22 @@ def _logs(powers: tuple[float, float], name: str) -> list[float]:
 
 @lru_cache(maxsize=64)
 def _fitted(ec: ECSignal, configuration: str, frequency: float, rate: int) -> ECSignal:
-    spec = replace(BinauralSpec(frequency_hz=frequency, snr_db=0.0, duration_s=0.5)).with_condition(configuration)
-    noises = [render(spec.noise_alone(), ENSEMBLE_SEED + k, rate) for k in range(ENSEMBLE)]
-    three = triplet(spec, ENSEMBLE_SEED, rate)
+    three = triplet(_known_masker(configuration, frequency), ENSEMBLE_SEED, rate)
+    noises = _ensemble(configuration, frequency, rate)
     return ec.calibrate(noises, rate, frequency, target_alone=three["spi"] - three["n0"])
 
 
-@dataclass(frozen=True)
-class Scalar(_Observer):
+def _known_masker(configuration: str, frequency: float) -> BinauralSpec:
+    return BinauralSpec(frequency_hz=frequency, snr_db=0.0, duration_s=0.5).with_condition(configuration)
+
+
+def _ensemble(configuration: str, frequency: float, rate: int) -> list[Float]:
+    """Noises like those of the task: what an ideal listener knows of the masker."""
+    noise = _known_masker(configuration, frequency).noise_alone()
+    return [render(noise, ENSEMBLE_SEED + k, rate) for k in range(ENSEMBLE)]
+
+
+class _Listener(_Observer):
     """An observer with one decision variable per interval."""
 
     observer: GccPhat | CoherenceObserver
@@ -174,10 +183,15 @@ class Scalar(_Observer):
 
     def answer(self, quantity: str, signals: Mapping[str, Audio], about: About) -> Decision:
         frequency = float(about["frequency_hz"])
-        return {
-            name: [self.observer.decision(a.samples.astype(np.float64), a.rate, frequency)]
-            for name, a in signals.items()
-        }
+        decided = {}
+        for name, sound in signals.items():
+            observer = self.fitted(about, frequency, sound.rate)
+            decided[name] = [observer.decision(sound.samples.astype(np.float64), sound.rate, frequency)]
+        return decided
+
+    def fitted(self, about: About, frequency: float, rate: int) -> GccPhat | CoherenceObserver:
+        """The observer as it listens to this task."""
+        return self.observer
 
 
 class EcDurlachObserver(ClosedForm):
@@ -208,25 +222,31 @@ class EcListenerObserver(SignalEC):
         super().__init__("ec-listener", frozenset({"variable"}), ECSignal())
 
 
-class GccPhatObserver(Scalar):
+class GccPhatObserver(_Listener):
     """``gcc-phat``."""
 
+    cues = frozenset({"gcc"})
+    summary = "generalised cross-correlation with phase transform, one statistic per interval"
+    source = "Knapp & Carter 1976"
+
     def __init__(self, sensor_noise_db: float | None = -60.0, seed: int = 0) -> None:
-        super().__init__(
-            GccPhat(sensor_noise_db, seed),
-            frozenset({"gcc"}),
-            "generalised cross-correlation with phase transform, one statistic per interval",
-            "Knapp & Carter 1976",
-        )
+        self.observer = GccPhat(sensor_noise_db, seed)
 
 
-class CoherenceModel(Scalar):
-    """``coherence``."""
+class CoherenceModel(_Listener):
+    """``coherence``: knows coherence and power of the masker, as fitted on its ensemble."""
+
+    cues = frozenset({"ipd", "magnitude"})
+    summary = "complex interaural coherence in the band of the target"
+    source = "Encke & Dietz 2022; Eurich et al. 2022"
 
     def __init__(self) -> None:
-        super().__init__(
-            CoherenceObserver(),
-            frozenset({"ipd"}),
-            "complex interaural coherence in the band of the target",
-            "Encke & Dietz 2022; Eurich et al. 2022",
-        )
+        self.observer = CoherenceObserver()
+
+    def fitted(self, about: About, frequency: float, rate: int) -> CoherenceObserver:
+        return _fitted_coherence(str(about["configuration"]), frequency, rate)
+
+
+@lru_cache(maxsize=64)
+def _fitted_coherence(configuration: str, frequency: float, rate: int) -> CoherenceObserver:
+    return CoherenceObserver().calibrate(_ensemble(configuration, frequency, rate), rate, frequency)
