@@ -7,12 +7,13 @@ front end looks like. Both ears pass through identical operations, so equal ears
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.audio.erb import mel_filterbank
-from otoscope.audio.stft import spectra
+from otoscope.audio.stft import spectra_blocks
 from otoscope.core.errors import InputError
 
 Float = NDArray[np.float64]
@@ -34,9 +35,12 @@ def two_ears(x: NDArray[np.floating]) -> Float:
     return np.asarray(x, dtype=np.float64)
 
 
-def ear_spectra(x: NDArray[np.floating]) -> Complex:
-    """``[2, n]`` at 16 kHz -> spectra ``[2, T, 257]``."""
-    return spectra(two_ears(x), N_FFT, HOP)
+def by_frame(x: Float, feature: Callable[[Complex], Float]) -> Float:
+    """``x [..., n]`` at 16 kHz -> ``feature`` of its spectra ``[..., T, 257]``, a few frames at once: ``[..., T, D]``.
+
+    Raises :class:`InputError` on less than one frame.
+    """
+    return np.concatenate([feature(block) for block in spectra_blocks(x, N_FFT, HOP)], axis=-2)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.models.encoders.reference.features import HOP_S, RATE, ear_spectra, mel_phase
+from otoscope.models.encoders.reference.features import HOP_S, RATE, by_frame, mel_phase, two_ears
 
 
 @dataclass(frozen=True)
@@ -28,4 +28,4 @@ class Ipd:
 
     def frames(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """``x`` is ``[2, n]`` at 16 kHz. Raises :class:`InputError` on another shape or less than one frame."""
-        return mel_phase(ear_spectra(x))[None]
+        return by_frame(two_ears(x), mel_phase)[None]

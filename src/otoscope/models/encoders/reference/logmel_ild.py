@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.models.encoders.reference.features import HOP_S, RATE, ear_spectra, log_mel
+from otoscope.models.encoders.reference.features import HOP_S, RATE, Complex, by_frame, log_mel, two_ears
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,9 @@ class LogMelIld:
 
     def frames(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """``x`` is ``[2, n]`` at 16 kHz. Raises :class:`InputError` on another shape or less than one frame."""
-        left, right = log_mel(ear_spectra(x))
-        return np.concatenate([left, right, np.abs(left - right)], axis=-1)[None]
+        return by_frame(two_ears(x), _features)[None]
+
+
+def _features(spectrum: Complex) -> NDArray[np.float64]:
+    left, right = log_mel(spectrum)
+    return np.concatenate([left, right, np.abs(left - right)], axis=-1)

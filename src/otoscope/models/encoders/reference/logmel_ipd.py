@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.models.encoders.reference.features import HOP_S, RATE, ear_spectra, log_mel, mel_phase
+from otoscope.models.encoders.reference.features import HOP_S, RATE, Complex, by_frame, log_mel, mel_phase, two_ears
 
 #: Divides log-mel energies (nepers of energy), so that they weigh about as much as cosines and sines.
 LOG_MEL_SPREAD = 5.0
@@ -31,6 +31,9 @@ class LogMelIpd:
 
     def frames(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """``x`` is ``[2, n]`` at 16 kHz. Raises :class:`InputError` on another shape or less than one frame."""
-        spectrum = ear_spectra(x)
-        left, right = log_mel(spectrum) / LOG_MEL_SPREAD
-        return np.concatenate([left, right, mel_phase(spectrum)], axis=-1)[None]
+        return by_frame(two_ears(x), _features)[None]
+
+
+def _features(spectrum: Complex) -> NDArray[np.float64]:
+    left, right = log_mel(spectrum) / LOG_MEL_SPREAD
+    return np.concatenate([left, right, mel_phase(spectrum)], axis=-1)

@@ -12,8 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.audio.stft import spectra
-from otoscope.models.encoders.reference.features import HOP, HOP_S, N_FFT, RATE, log_mel, two_ears
+from otoscope.models.encoders.reference.features import HOP_S, RATE, by_frame, log_mel, two_ears
 
 
 @dataclass(frozen=True)
@@ -29,4 +28,4 @@ class MonoSum:
 
     def frames(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """``x`` is ``[2, n]`` at 16 kHz. Raises :class:`InputError` on another shape or less than one frame."""
-        return log_mel(spectra(two_ears(x).mean(axis=0, keepdims=True), N_FFT, HOP))
+        return by_frame(two_ears(x).mean(axis=0, keepdims=True), log_mel)
