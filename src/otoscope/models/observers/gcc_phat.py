@@ -4,8 +4,7 @@ G = X conj(Y) / |X conj(Y)| of the zero-padded spectra; its inverse transform pe
 IEEE TASSP 24:320). Lags are in microseconds, positive where the right ear lags, that is, where the left ear leads.
 
 Two traps. Diotic sounds have G = 1 at every bin, whatever they contain, so distances between them are 0: add a floor of
-independent noise per ear. And what empty bins say is
-decided by ``eps``: band-limit where a sound was upsampled.
+independent noise per ear. And ``eps`` decides what empty bins say: set ``band_hz`` where a sound was upsampled.
 """
 
 from __future__ import annotations
