@@ -9,6 +9,7 @@ falls with the level leaves it undefined. (Model: Wichmann & Hill 2001; the rule
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, sqrt, tau
 from typing import TypedDict
 
@@ -98,7 +99,15 @@ def family_of(
             f"target {target} is not between guess {guess} and 1 - lapse {1 - high:g}",
             fix="The raw function runs from guess to 1 - lapse and must pass through the target.",
         )
-    return Family(levels, sigmoid, float(guess), low, high)
+    return _family(tuple(levels.tolist()), sigmoid, float(guess), low, high)
+
+
+@lru_cache(maxsize=64)
+def _family(levels: tuple[float, ...], sigmoid: str, guess: float, low: float, high: float) -> Family:
+    """Families keep the grid their fits start from, which fits with the same levels share."""
+    x = np.array(levels)
+    x.flags.writeable = False
+    return Family(x, sigmoid, guess, low, high)
 
 
 def thresholds(family: Family, k: Floats, n: Floats, target: float) -> tuple[Draws, Floats, Floats, NDArray[np.bool_]]:
