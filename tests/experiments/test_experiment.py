@@ -60,7 +60,7 @@ def test_tasks_select_blocks_with_their_conditions():
 def test_data_goes_to_the_tasks_that_read_data():
     exp = load_experiment("bmld").override(data="some/folder")
     tasks = {str(c.task) for c in exp.cells()}
-    assert "bmld/speech:data=some/folder" in tasks
+    assert "bmld/speech:data=some/folder,rooms=dry office" in tasks
     assert not any(t.startswith("bmld:") and "data" in t for t in tasks)
 
 
