@@ -167,6 +167,11 @@ def new_run() -> Callable[..., Run]:
     return make_run
 
 
+@pytest.fixture
+def new_cell() -> Callable[..., Cell]:
+    return cell
+
+
 @pytest.fixture(scope="session")
 def run() -> Run:
     return make_run()

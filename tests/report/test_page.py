@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,10 @@ from otoscope.experiments.experiment import Block, Experiment
 from otoscope.experiments.runner import run as run_experiment
 from otoscope.report.page import render, write_report
 from otoscope.report.run import Failures, Run
+from otoscope.results.cells import Cell
 from otoscope.results.scoring import Score
 
-VOID = {"meta", "input", "br", "img", "link", "hr"}
+VOID = {"wbr", "meta", "input", "br", "img", "link", "hr"}
 
 
 class Balance(HTMLParser):
@@ -150,16 +152,11 @@ def test_ratios_and_threshold_differences_stand_apart(page: str) -> None:
         assert not ("ratio of distances" in svg and "threshold difference" in svg)
 
 
-def test_what_was_not_run_is_said(maker: object, new_run: Callable[..., Run]) -> None:
-    from types import SimpleNamespace
-
-    m = maker
-    assert not isinstance(m, SimpleNamespace)
-    m.tones("tiny-stereo", ("intact",))  # type: ignore[attr-defined]
-    words = text_of(render(Run("bare", m.scores)))  # type: ignore[attr-defined]
+def test_what_was_not_run_is_said(maker: Any) -> None:
+    maker.tones("tiny-stereo", ("intact",))
+    words = text_of(render(Run("bare", maker.scores)))
     for sentence in (
-        "The phase-only hybrid was not run",
-        "The magnitude-only hybrid was not run",
+        "Not run: phase-only and magnitude-only hybrids",
         "No random-weights twins were run",
         "No rung but the intact stimulus was run",
         "No thresholds were measured",
@@ -194,6 +191,25 @@ def test_a_run_with_only_failures_still_has_a_page(new_run: Callable[..., Run]) 
     assert "No model gave a curve for tones in noise, so there is no verdict" in words
 
 
+def test_a_model_that_failed_throughout_is_named_and_has_no_verdict(
+    new_run: Callable[..., Run], new_cell: Callable[..., Cell]
+) -> None:
+    whole = new_run()
+    failed = Failures("c9", "bmld", "intact", "hubert-large", 144, 144, (("no such folder", 144),))
+    empty = [
+        replace(s, model="hubert-large", value=None, ci_low=None, ci_high=None, status="empty", note="no rows")
+        for s in whole.scores
+        if s.model == "tiny-stereo" and s.task == "bmld"
+    ]
+    records = [{**whole.records[0], "experiment": {**whole.records[0]["experiment"], "models": ["hubert-large"]}}]
+    cells = [*whole.cells, new_cell("hubert-large", n_failed=144)]
+    words = text_of(
+        render(replace(whole, scores=[*whole.scores, *empty], cells=cells, records=records, failures=[failed]))
+    )
+    assert "Finding hubert-large failed no figure None of its items could be answered. why no such folder" in words
+    assert "Models of the paper in this run" not in words
+
+
 def test_other_tasks_get_tables(new_run: Callable[..., Run]) -> None:
     scores = [
         Score("probes/esc50", "intact", "whisper", "none", "accuracy", {"fold": 1}, 0.81, 0.7, 0.9, n=400, n_groups=5),
@@ -206,12 +222,11 @@ def test_other_tasks_get_tables(new_run: Callable[..., Run]) -> None:
     assert "no fold" in words
 
 
-def test_layers_are_a_curve_and_the_last_one_is_shown(maker: object) -> None:
-    m = maker
-    m.tones("tiny-stereo", ("intact",))  # type: ignore[attr-defined]
+def test_layers_are_a_curve_and_the_last_one_is_shown(maker: Any) -> None:
+    maker.tones("tiny-stereo", ("intact",))
     scores: list[Score] = []
     for layer in (0, 1, 2):
-        for s in m.scores:  # type: ignore[attr-defined]
+        for s in maker.scores:
             value = None if s.value is None else s.value + 10.0 * layer
             scores.append(replace(s, factors={**s.factors, "layer": layer}, value=value, ci_low=None, ci_high=None))
     page = render(Run("layers", scores))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -94,15 +95,22 @@ def _template_text(name: str) -> str:
     return (files("otoscope.report") / "templates" / name).read_text(encoding="utf-8")
 
 
+def breakable(text: str) -> Markup:
+    """``text`` (escaped) that may break after punctuation: names of models are long and have no spaces."""
+    return Markup("<wbr>").join(re.split(r"(?<=[:,/=#|])(?=\S)", text))
+
+
 def _environment() -> jinja2.Environment:
     names = ("page.html", "blocks.html")
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.DictLoader({n: _template_text(n) for n in names}),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["breakable"] = breakable
+    return environment
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -19,6 +19,8 @@ from otoscope.report.figures.svg import draw, line_style
 NARROW, WIDE = (4.2, 3.0), (5.6, 3.6)
 #: What an axis of ratios shows at most (dB); what lies beyond is marked at its edge.
 ROOM_DB = (-20.0, 30.0)
+#: What an axis of ratios shows at least (dB): differences of rounding must not fill a figure.
+SPAN_DB = 4.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Panel:
 
 def panel_svg(name: str, alt: str, panel: Panel, size: tuple[float, float] = NARROW) -> Markup:
     """``panel`` as inline SVG; ``name`` must be unique on the page."""
-    return draw(re.sub(r"[^\w-]", "_", name), alt, lambda axes: draw_panel(axes, panel), size)
+    return draw(re.sub(r"[^\w-]", "_", name), alt, lambda axes: draw_panel(axes, panel), size, bool(panel.title))
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
@@ -173,8 +175,9 @@ def shared_limits(series: Iterable[Series], bands: Iterable[Band] = ()) -> tuple
     for b in bands:
         values += [v for v in (*b.low, *b.high) if ROOM_DB[0] <= v <= ROOM_DB[1]]
     low, high = min(values), max(values)
-    pad = 0.06 * max(high - low, 4.0)
-    return low - pad, high + pad
+    spare = max(0.0, SPAN_DB - (high - low)) / 2.0
+    pad = 0.06 * max(high - low, SPAN_DB)
+    return low - spare - pad, high + spare + pad
 
 
 def beyond(series: Iterable[Series], limits: tuple[float, float]) -> int:

@@ -56,7 +56,7 @@ _MARGINS = (0.56, 0.46, 0.08, 0.28)
 _KEYS = {key(name): f"var(--{name})" for name in COLOURS}
 
 
-def draw(name: str, alt: str, plot: Callable[[Axes], None], size: tuple[float, float]) -> Markup:
+def draw(name: str, alt: str, plot: Callable[[Axes], None], size: tuple[float, float], titled: bool) -> Markup:
     """One panel: ``plot`` gets the axes, ``alt`` is what a screen reader says, ``name`` makes ids unique on the page.
 
     ``size`` in inches at 72 dots: (4.2, 3.0) is 302 x 216 CSS pixels, which the page scales to its column.
@@ -65,8 +65,9 @@ def draw(name: str, alt: str, plot: Callable[[Axes], None], size: tuple[float, f
         figure = Figure(figsize=size)
         figure.patch.set_alpha(0.0)
         FigureCanvasSVG(figure)
+        margins = _MARGINS if titled else (*_MARGINS[:3], _MARGINS[2])
         # Margins in inches rather than a layout engine: panels of one size line up, and are drawn once.
-        left, bottom, right, top = (inches / side for inches, side in zip(_MARGINS, (*size, *size), strict=True))
+        left, bottom, right, top = (inches / side for inches, side in zip(margins, (*size, *size), strict=True))
         plot(figure.add_axes((left, bottom, 1.0 - left - right, 1.0 - bottom - top)))
         return _export(figure, name, alt)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otoscope.report.figures.curves import Band, Panel, Point, Series, beyond, panel_svg, shared_limits
+from otoscope.report.figures.curves import WIDE, Band, Panel, Point, Series, beyond, panel_svg, shared_limits
 from otoscope.report.figures.svg import band_swatch, swatch
 from otoscope.report.pick import layers_of
 from otoscope.report.section import TD, Block, Entry, Fold, Panels, Prose, Section, Table
@@ -31,16 +31,7 @@ def against_snr(study: Study) -> Section:
     ticks = _thin(study.curves.numbers("snr_db", RATIO, GATED))
     panels = []
     for f in frequencies:
-        band = bands[f]
-        panel = Panel(
-            title=f"{plain(f)} Hz",
-            x_label="SNR (dB)",
-            y_label=_Y,
-            series=curves[f],
-            bands=[band] if band else [],
-            ticks=ticks,
-            y_limits=limits,
-        )
+        panel = _panel(f"{plain(f)} Hz", curves[f], bands[f], ticks, limits)
         panels.append(panel_svg(f"snr{plain(f)}", f"Ratio against SNR at {plain(f)} Hz", panel))
     legend = [legend_entry(study, m, "snr") for m in study.encoders]
     caption = f"{_CLOSED} All panels share one axis."
@@ -69,6 +60,29 @@ def against_snr(study: Study) -> Section:
         Prose(f"Also run with other parameters: {v}. Its rungs are in the ladder.", "note") for v in study.variants[1:]
     ]
     return Section("snr", "Against SNR", blocks)
+
+
+def one_curve(study: Study, model: str, frequency: float) -> Panels:
+    """A model's curve at one frequency with what it is read against: the figure beside its finding."""
+    models = [model, *(m for m in study.encoders if m != model and m in study.roles.references and study.shown(m))]
+    curves, band = [_curve(study, m, frequency) for m in models], _null_band(study, frequency)
+    ticks = _thin(study.curves.numbers("snr_db", RATIO, GATED))
+    limits = shared_limits(curves, [band] if band else [])
+    title = f"{plain(frequency)} Hz, intact stimulus"
+    svg = panel_svg("finding", f"{model} at {plain(frequency)} Hz", _panel(title, curves, band, ticks, limits), WIDE)
+    legend = [
+        Entry(m, swatch(f"finding-{study.series(m)}", study.styles[m]), "", "" if m == model else "reference")
+        for m in models
+    ]
+    if band:
+        legend.append(Entry("random-weights twins", band_swatch("finding-band", "band")))
+    return Panels("finding", [svg], legend, "The gated ratio with its 95 % interval. At 0 dB both tones act alike.")
+
+
+def _panel(
+    title: str, curves: Sequence[Series], band: Band | None, ticks: Sequence[float], limits: tuple[float, float]
+) -> Panel:
+    return Panel(title, "SNR (dB)", _Y, curves, [band] if band else [], ticks=ticks, y_limits=limits)
 
 
 def _curve(study: Study, model: str, frequency: float) -> Series:
@@ -144,7 +158,7 @@ def _number(gated: Score | None, ungated: Score | None) -> TD:
 def _layers(study: Study) -> Block:
     """The ratio by layer, averaged over the tested SNRs, one panel per frequency."""
     layers = {m: [x for x in found if isinstance(x, int | float)] for m, found in layers_of(study.layered).items()}
-    layers = {m: found for m, found in layers.items() if len(found) > 1}
+    layers = {m: found for m, found in layers.items() if len(found) > 1 and m in study.encoders}
     if not layers:
         return Prose("One layer per model was read; run with layer=all for a curve over layers.", "note")
     metric = "delta_mean_ungated_db"
@@ -162,7 +176,7 @@ def _layers(study: Study) -> Block:
             if m in study.styles
         ]
         ticks = _thin(sorted({p.x for s in series for p in s.points}))
-        panel = Panel(f"{plain(f)} Hz", "layer", _Y, series, ticks=ticks)
+        panel = Panel(f"{plain(f)} Hz", "layer", _Y, series, ticks=ticks, y_limits=shared_limits(series))
         panels.append(panel_svg(f"layer{plain(f)}", f"Ratio by layer at {plain(f)} Hz", panel))
     legend = [legend_entry(study, m, "layer") for m in layers if m in study.styles]
     return Panels(

@@ -1,11 +1,12 @@
-"""The verdicts: in plain words for the subjects, then as a table for everybody."""
+"""The verdicts of the subjects in plain words, with what each does not say."""
 
 from __future__ import annotations
 
-from otoscope.report.section import TD, Block, Finding, Findings, Fold, Prose, Section, Table, Tone
+from otoscope.report.section import Block, Columns, Finding, Findings, Prose, Section, Tone
+from otoscope.report.sections.bmld.against_snr import one_curve
 from otoscope.report.sections.bmld.study import GATED, Study
-from otoscope.report.tables import DASH, db, interval, number, percent, plain
-from otoscope.tasks.bmld.verdict import LOW_FREQUENCY_HZ, MARGIN_DB, PHASE_BLIND, Evidence, Point
+from otoscope.report.tables import db, interval, plain
+from otoscope.tasks.bmld.verdict import LOW_FREQUENCY_HZ, MARGIN_DB, Evidence, Point
 
 TONES_OF_VERDICT: dict[str, Tone] = {
     "phase": "good",
@@ -45,19 +46,30 @@ def findings(study: Study) -> Section:
     """One finding per subject, and what the references say about the instrument."""
     blocks: list[Block] = []
     leads = [m for m in study.leads if m in study.evidence]
-    if not study.has_subjects or not set(leads) & set(study.roles.subjects):
+    broken = [m for m in study.roles.subjects if m in study.broken]
+    if not set(leads) & set(study.roles.subjects):
         blocks.append(
             Prose("No subject model gave distances in this run; below are the reference front ends.", "missing")
         )
+    if broken:
+        blocks.append(Findings([_failed(m, study) for m in broken]))
     if leads:
-        blocks.append(Findings([finding(study.evidence[m], study) for m in leads]))
+        found = Findings([finding(study.evidence[m], study) for m in leads])
+        at = study.evidence[leads[0]].at if len(leads) == 1 else None
+        blocks.append(Columns([found, one_curve(study, leads[0], at[0])]) if at else found)
     else:
         blocks.append(Prose("No model gave a curve for tones in noise, so there is no verdict.", "missing"))
-    checks = [e for m, e in study.evidence.items() if m in study.roles.references and m not in leads]
+    checks = [study.evidence[m] for m in study.encoders if m in study.roles.references and m not in leads]
     if checks:
         told = "; ".join(f"{e.model}: {e.verdict}" for e in checks)
         blocks.append(Prose(f"The references under the same rule, as a check of the instrument. {told}.", "note"))
     return Section("finding", "Finding", blocks)
+
+
+def _failed(model: str, study: Study) -> Finding:
+    facts = [("why", study.broken[model])]
+    caveat = f"{_NOT}anything about the model."
+    return Finding(model, "failed", "bad", "no figure", "None of its items could be answered.", facts, caveat)
 
 
 def finding(e: Evidence, study: Study) -> Finding:
@@ -65,7 +77,7 @@ def finding(e: Evidence, study: Study) -> Finding:
     key_db, key_condition = (e.phase_only_db, "phase-only") if e.verdict == "phase" else (e.intact_db, "intact")
     figure = "no figure"
     if key_db is not None and e.at is not None:
-        ends = _interval_at(study, e.model, key_condition, e.at)
+        ends = interval_at(study, e.model, key_condition, e.at)
         figure = f"{db(key_db)} dB {ends}".strip()
     return Finding(
         e.model, e.verdict, TONES_OF_VERDICT[e.verdict], figure, _SAYS[e.verdict], _facts(e, study), _CAVEATS[e.verdict]
@@ -84,6 +96,9 @@ def _facts(e: Evidence, study: Study) -> list[tuple[str, str]]:
             found.append((name, _stated(study, e, condition, value)))
     found += _independent_noises(e, study)
     found.append(("null band", _band(e)))
+    failed = sum(f.n_failed for f in study.run.failures if f.model == e.model)
+    if failed:
+        found.append(("failed items", f"{failed}; these figures stand on the rest"))
     if e.verdict == "none":
         found += _smallest(e, study)
     card = study.cards.get(e.model)
@@ -107,11 +122,11 @@ def _independent_noises(e: Evidence, study: Study) -> list[tuple[str, str]]:
 
 def _stated(study: Study, e: Evidence, condition: str, value: float | None) -> str:
     if value is not None and e.at is not None:
-        return f"{db(value)} dB {_interval_at(study, e.model, condition, e.at)}".strip()
-    return "closed by a gate" if _ran_at(study, e, condition) else "not run there"
+        return f"{db(value)} dB {interval_at(study, e.model, condition, e.at)}".strip()
+    return "closed by a gate" if ran_at(study, e, condition) else "not run there"
 
 
-def _ran_at(study: Study, e: Evidence, condition: str) -> bool:
+def ran_at(study: Study, e: Evidence, condition: str) -> bool:
     """Whether a condition was run at the point a verdict was read at (at all, where there is no such point)."""
     if e.at is None:
         return bool(study.tones.all(e.model, GATED, condition))
@@ -136,83 +151,6 @@ def _smallest(e: Evidence, study: Study) -> list[tuple[str, str]]:
     return [("could have found", f"an effect of {max(found):.1f} dB")] if found else []
 
 
-def _interval_at(study: Study, model: str, condition: str, at: Point) -> str:
+def interval_at(study: Study, model: str, condition: str, at: Point) -> str:
     s = study.tones.one(model, GATED, condition, frequency_hz=at[0], snr_db=at[1])
     return "" if s is None else interval(s.ci_low, s.ci_high, sign=True)
-
-
-def verdict_table(study: Study) -> Section:
-    """Every model under the rule, with the figures behind it."""
-    blocks: list[Block] = [
-        Prose(
-            f"The rule is ours, not the paper's. It reads the frequencies up to {plain(LOW_FREQUENCY_HZ)} Hz. "
-            f"Phase: the phase-only hybrid keeps an effect above {MARGIN_DB:g} dB, above the null band of the "
-            f"model's random-weights twins, and above what the phase-blind front end {PHASE_BLIND} shows on the "
-            "same stimuli. Magnitude texture: an effect that is not phase. None: every detected point lies inside "
-            "the margin or the null band. Undefined: nothing passes the gates."
-        )
-    ]
-    rows = [_row(study.evidence[m], study) for m in study.encoders if m in study.evidence]
-    if rows:
-        blocks.append(
-            Table("Verdicts, and the figures behind them (dB of eq. 1, gated, with 95 % intervals)", _HEADER, rows)
-        )
-    else:
-        blocks.append(Prose("No model gave a gated curve.", "missing"))
-    conditions = study.tones.conditions()
-    for name in ("phase-only", "magnitude-only"):
-        if name not in conditions:
-            blocks.append(
-                Prose(f"The {name} hybrid was not run: this run cannot separate phase from magnitude.", "missing")
-            )
-    twins = [m for m in study.roles.all_twins if m in study.evidence]
-    if twins:
-        rows = [_row(study.evidence[m], study) for m in twins]
-        table = Table("Random-weights twins under the same rule", _HEADER, rows)
-        blocks.append(Fold(f"Random-weights twins ({len(twins)})", [table]))
-    else:
-        blocks.append(
-            Prose("No random-weights twins were run, so no null band stands behind these verdicts.", "missing")
-        )
-    return Section("verdicts", "Verdicts", blocks)
-
-
-_HEADER = (
-    "model",
-    "verdict",
-    "intact",
-    "phase only",
-    "magnitude only",
-    "at",
-    "null band",
-    "detected",
-    "unmasking + reversal",
-    "possible by construction",
-)
-
-
-def _row(e: Evidence, study: Study) -> list[TD | str]:
-    role = (
-        "subject" if e.model in study.roles.subjects else "reference" if e.model in study.roles.references else "twin"
-    )
-    card = study.cards.get(e.model)
-    return [
-        TD(e.model, sub=role),
-        TD(e.verdict, sub=e.reason, tone=TONES_OF_VERDICT[e.verdict]),
-        _figure(study, e, "intact", e.intact_db),
-        _figure(study, e, "phase-only", e.phase_only_db),
-        _figure(study, e, "magnitude-only", e.magnitude_only_db),
-        TD(DASH) if e.at is None else TD(f"{plain(e.at[0])} Hz", sub=f"{plain(e.at[1])} dB", number=True),
-        TD("no twins" if not e.n_twins else "gated", number=True)
-        if e.null_band is None
-        else TD(f"{db(e.null_band[0])} to {db(e.null_band[1])}", sub=f"n = {e.n_twins}", number=True),
-        TD(f"{e.detected}/{e.cells}", number=True),
-        TD(f"{percent(e.unmasking)} + {percent(e.reversal)}", number=True),
-        TD(DASH if card is None else card.words),
-    ]
-
-
-def _figure(study: Study, e: Evidence, condition: str, value: float | None) -> TD:
-    if e.at is None or value is None:
-        return TD(DASH, sub="gated" if _ran_at(study, e, condition) else "not run", number=True)
-    return TD(number(value, sign=True), sub=_interval_at(study, e.model, condition, e.at), number=True)

@@ -10,9 +10,10 @@ from otoscope.core.naming import parse_spec
 from otoscope.report.figures.curves import WIDE, Band, Panel, Point, Series, panel_svg
 from otoscope.report.figures.style import subject_styles
 from otoscope.report.figures.svg import band_swatch, swatch
+from otoscope.report.pick import Pick, last_layer_only
 from otoscope.report.section import TD, Block, Columns, Entry, Fold, Panels, Prose, Section, Table
 from otoscope.report.sections.bmld.literature import paper
-from otoscope.report.sections.bmld.study import RATIO, Study
+from otoscope.report.sections.bmld.study import RATIO, SPEECH, Study
 from otoscope.report.tables import DASH, db, db_cell, interval, percent, plain
 from otoscope.results.scoring import Score
 
@@ -68,6 +69,7 @@ def measured_as(study: Study, name: str) -> list[str]:
 def _main(study: Study, ran: Mapping[str, Sequence[str]]) -> Table:
     table = paper()["table_main"]
     n = table["cells"]
+    spoken = Pick(last_layer_only(study.run.of_task(SPEECH)))
     rows: list[list[TD | str]] = []
     for r in table["rows"]:
         name = r["model"]
@@ -79,11 +81,20 @@ def _main(study: Study, ran: Mapping[str, Sequence[str]]) -> Table:
                 TD(f"{db(r['delta_db_500hz_minus14db'])}{mark}", number=True),
                 _measured(study, name, ran),
                 TD(DASH if tones is None else f"{tones}/{n}", number=True),
-                _measured_shares(study, ran.get(name, ())),
+                _measured_shares(study.curves, ran.get(name, ()), name),
                 TD(DASH if speech is None else f"{speech}/{n}", number=True),
+                _measured_shares(spoken, ran.get(name, ()), name),
             ]
         )
-    header = ["model", "published", "measured", "published tone cells", "measured tone cells", "published speech cells"]
+    header = [
+        "model",
+        "published",
+        "measured",
+        "published tone cells",
+        "measured",
+        "published speech cells",
+        "measured",
+    ]
     return Table(
         "At 500 Hz and \N{MINUS SIGN}14 dB SNR, in dB (* significant in the paper), and shares of significant cells, "
         f"ungated as in the paper. {_sentence(table['note'])}.",
@@ -112,10 +123,12 @@ def _joined(scores: Sequence[Score | None]) -> TD:
     return TD("; ".join(texts))
 
 
-def _measured_shares(study: Study, models: Sequence[str]) -> TD:
+def _measured_shares(pick: Pick, models: Sequence[str], name: str) -> TD:
+    if name == "EC":
+        return TD(DASH, number=True)
     texts = []
     for m in models:
-        up, down = (study.curves.one(m, f"{kind}_share_ungated") for kind in ("unmasking", "reversal"))
+        up, down = (pick.one(m, f"{kind}_share_ungated") for kind in ("unmasking", "reversal"))
         if up is not None and down is not None and up.value is not None and down.value is not None:
             note = f" {up.note}" if up.note else ""
             texts.append(f"{percent(up.value + down.value)}{note}")

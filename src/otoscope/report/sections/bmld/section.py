@@ -6,13 +6,14 @@ from otoscope.report.run import Run
 from otoscope.report.section import Section
 from otoscope.report.sections.bmld.against_frequency import against_frequency
 from otoscope.report.sections.bmld.against_snr import against_snr
-from otoscope.report.sections.bmld.findings import findings, verdict_table
+from otoscope.report.sections.bmld.findings import findings
 from otoscope.report.sections.bmld.ladder import ladder
 from otoscope.report.sections.bmld.listen import listen
 from otoscope.report.sections.bmld.published import published
 from otoscope.report.sections.bmld.speech import speech
 from otoscope.report.sections.bmld.study import study_of
 from otoscope.report.sections.bmld.thresholds import thresholds
+from otoscope.report.sections.bmld.verdict_table import verdict_table
 
 
 def bmld(run: Run) -> list[Section]:

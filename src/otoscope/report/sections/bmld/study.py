@@ -33,20 +33,16 @@ class Study:
     evidence: Mapping[str, Evidence]
     styles: Mapping[str, Style]
     cards: Mapping[str, Known]
+    broken: Mapping[str, str]  # models none of whose items could be answered, with the first reason
 
     @property
     def main_variant(self) -> str:
         return self.variants[0] if self.variants else ""
 
     @property
-    def has_subjects(self) -> bool:
-        """Whether anything but references was run."""
-        return bool(self.roles.subjects)
-
-    @property
     def encoders(self) -> list[str]:
-        """Models with distances: subjects first, then references; no twins."""
-        with_ratio = set(self.tones.models(RATIO, GATED))
+        """Models with distances: subjects first, then references; no twins, and none that failed throughout."""
+        with_ratio = set(self.tones.models(RATIO, GATED)) - set(self.broken)
         return [m for m in (*self.roles.subjects, *self.roles.references) if m in with_ratio]
 
     @property
@@ -91,7 +87,20 @@ def study_of(run: Run) -> Study:
         evidence=evidence,
         styles=_styles(roles, models),
         cards={m: known_of(m) for m in models},
+        broken=_broken(run),
     )
+
+
+def _broken(run: Run) -> dict[str, str]:
+    planned: dict[str, int] = {}
+    for c in run.cells:
+        planned[c.model] = planned.get(c.model, 0) + c.n_items
+    failed: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for f in run.failures:
+        failed[f.model] = failed.get(f.model, 0) + f.n_failed
+        reasons.setdefault(f.model, f.reasons[0][0])
+    return {m: reasons[m] for m, n in failed.items() if n >= planned.get(m, 0)}
 
 
 def _main_first(scores: Sequence[Score]) -> list[str]:

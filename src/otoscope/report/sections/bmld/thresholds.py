@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from otoscope.core.naming import parse_spec
 from otoscope.report.figures.curves import Panel, Point, Series, panel_svg
 from otoscope.report.figures.style import SUBJECT_COLOURS, Style
 from otoscope.report.figures.svg import swatch
@@ -51,6 +52,15 @@ def thresholds(study: Study) -> Section:
         c: Style(SUBJECT_COLOURS[i % len(SUBJECT_COLOURS)], _MARKERS[i % len(_MARKERS)])
         for i, c in enumerate(configurations)
     }
+    if not any("floor_db" in parse_spec(s.task).params for s in pick):
+        blocks.append(
+            Prose(
+                "No interaural floor was set, so N0 is the same in both ears to the last bit. A front end that "
+                "sees the phase between the ears then finds any deviation, however faint, and its threshold for "
+                "N0Spi says little. Set floor_db for thresholds that can be set beside those of people.",
+                "caution",
+            )
+        )
     own = [m for m in models if m not in study.roles.all_twins]
     blocks.append(_psychometric(pick, own, "psy", styles, frequencies))
     twins = [m for m in models if m not in own]
