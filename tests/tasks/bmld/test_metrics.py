@@ -53,6 +53,7 @@ def test_gates():
     assert gate(1e-4 * one, one, one, 1e-5 * one) == "floor"
     assert gate(0.05 * one, 0.05 * one, one, 1e-6 * one) == "undetected"
     assert gate(0.05 * one, 0.5 * one, one, 1e-6 * one) == "ok"
+    assert gate(0.5 * one, 0.005 * one, one, 1e-6 * one) == "lopsided"
 
 
 def test_cosine_and_unknown_distances():

@@ -86,9 +86,11 @@ def test_independent_noises_show_nothing(scores):
 
 
 def test_a_steep_high_pass_is_undefined_although_the_ratio_is_large(scores):
-    gated = at(scores, "logmel-ipd", -14, "high-pass:order=12")
-    assert gated.value is None
-    assert gated.status == "undefined"
+    for snr in (-30, -14, 2):
+        for model in ("logmel-ild", "logmel-ipd"):
+            gated = at(scores, model, snr, "high-pass:order=12")
+            assert gated.value is None
+            assert gated.status == "undefined"
     assert at(scores, "logmel-ipd", -14, "high-pass:order=12", "delta_ungated_db").value > 15
 
 

@@ -104,6 +104,16 @@ def test_reversal_is_an_effect():
     assert "reversal" in e.reason
 
 
+def test_an_effect_that_independent_noises_show_too_is_not_binaural():
+    e = judge(
+        *curve("m", "intact", {-22: 3.3, -14: 3.3}),
+        *curve("m", "phase-only", {-22: 3.0, -14: 3.0}),
+        *curve("m", "nu-masker", {-22: 3.7, -14: 3.6}),
+    )
+    assert e.verdict == "none"
+    assert "independent noises" in e.reason
+
+
 def test_the_null_band_needs_the_same_architecture():
     scores = {
         ("m:init=random,seed=1", "intact"): {},

@@ -32,8 +32,16 @@ def _verdicts(evidence: Sequence[Evidence]) -> Table:
             e.reason,
         ]
         for e in evidence
+        if not is_twin(e.model, [other.model for other in evidence])
     ]
     return "Does the embedding carry interaural phase?", header, rows
+
+
+def is_twin(model: str, models: Sequence[str]) -> bool:
+    """Whether ``model`` is a random-weight twin of another of ``models``: evidence about that one, not a subject."""
+    spec = parse_spec(model)
+    base = spec.without("init", "seed")
+    return spec.params.get("init") == "random" and any(parse_spec(m) == base for m in models if m != model)
 
 
 def _analytic(scores: Sequence[Score]) -> Table:
@@ -54,12 +62,14 @@ def _thresholds(scores: Sequence[Score]) -> Table:
             s.model,
             f"{s.factors['frequency_hz']:g} Hz",
             s.factors["configuration"],
-            None if s.value is None else f"{s.bound or ''}{s.value:.1f}",
+            "not heard in either" if s.value is None else f"{s.bound or ''}{s.value:.1f}",
             f"[{_db(s.ci_low) or '?'}, {_db(s.ci_high) or '?'}]",
             s.n,
         ]
         for s in scores
-        if s.metric == "bmld_threshold_db" and parse_spec(s.task).name == "bmld/threshold"
+        if s.metric == "bmld_threshold_db"
+        and parse_spec(s.task).name == "bmld/threshold"
+        and not is_twin(s.model, [t.model for t in scores])
     ]
     return "Threshold BMLD of a learned listener (re N0S0)", header, rows
 

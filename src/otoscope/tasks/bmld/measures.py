@@ -26,6 +26,7 @@ _SEED = 2606
 _WHY = {
     "floor": "below the numeric floor: the ratio is rounding noise",
     "undetected": "not detected: both distances are under a tenth of the variation between noises",
+    "lopsided": "one distance is under a fiftieth of the variation between noises: a ratio to nothing",
 }
 
 

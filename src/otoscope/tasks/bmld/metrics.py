@@ -23,6 +23,8 @@ from otoscope.core.nouns import Row
 FLOOR_FACTOR = 20.0
 #: Distances below this share of the natural variation between noises count as "not detected" (ours).
 DETECTION = 0.1
+#: A distance below this share of the natural variation is nothing to divide by or to divide (ours).
+NOTHING = 0.02
 
 Vector = NDArray[np.float32]
 
@@ -82,10 +84,11 @@ def ratio_db(d_pi: float, d_0: float) -> float | None:
 def gate(
     d_pi: NDArray[np.float64], d_0: NDArray[np.float64], d_n0: NDArray[np.float64], floor: NDArray[np.float64]
 ) -> str:
-    """``ok``, ``floor`` or ``undetected`` for the seeds of one cell (arrays ``[n]``, same order).
+    """``ok``, ``floor``, ``undetected`` or ``lopsided`` for the seeds of one cell (arrays ``[n]``, same order).
 
     ``floor``: the RMS of either distance is below FLOOR_FACTOR numeric floors, so the ratio is rounding noise.
     ``undetected``: neither distance reaches DETECTION of the natural variation, so there is nothing to compare.
+    ``lopsided``: one of them is below NOTHING of it, so the ratio measures how small nothing is (a steep high-pass).
     """
     rms_floor = _rms(floor)
     if min(_rms(d_pi), _rms(d_0)) < FLOOR_FACTOR * rms_floor:
@@ -93,6 +96,8 @@ def gate(
     variation = _rms(d_n0)
     if max(_rms(d_pi), _rms(d_0)) < DETECTION * variation:
         return "undetected"
+    if min(_rms(d_pi), _rms(d_0)) < NOTHING * variation:
+        return "lopsided"
     return "ok"
 
 

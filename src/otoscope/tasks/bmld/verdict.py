@@ -4,7 +4,8 @@ Evidence, per model and layer, over the frequencies up to 1 kHz where humans use
 
 - ``intact``: the gated ratio, against the null band of random-weight twins and a margin of 1 dB;
 - ``phase-only``: the ratio when the ears differ in phase but not in magnitude;
-- ``magnitude-only``: the ratio when they differ in magnitude but not in phase.
+- ``magnitude-only``: the ratio when they differ in magnitude but not in phase;
+- ``nu-masker``: the ratio with independent noises, where no binaural cue is left. What it shows, an ear shows alone.
 
 Verdicts: **phase** (the phase-only hybrid keeps an effect above the margin, the null band and the phase-blind envelope
 of the same stimuli), **magnitude texture** (an effect that is not phase), **none** (no effect, and the interval is
@@ -118,7 +119,9 @@ def _judge(
     magnitude = {
         p: c for p, c in curves.get((model, "magnitude-only"), {}).items() if p in seen and c.value is not None
     }
-    wins = {p: c for p, c in phase.items() if c.low is not None and c.low > max(ceiling, _top(blind_phase.get(p)))}
+    nu = curves.get((model, "nu-masker"), {})
+    rivals = {p: max(ceiling, _top(blind_phase.get(p)), _top(nu.get(p))) for p in phase}
+    wins = {p: c for p, c in phase.items() if c.low is not None and c.low > rivals[p]}
     best = max(seen, key=lambda p: seen[p].value or 0.0)
     at = max(wins, key=lambda p: wins[p].value or 0.0) if wins else best
     facts |= {
@@ -135,6 +138,13 @@ def _judge(
         )
     above = {p: c for p, c in seen.items() if c.low is not None and c.low > ceiling}
     below = {p: c for p, c in seen.items() if c.high is not None and c.high < -ceiling}
+    alone = [p for p in (*above, *below) if _as_without_binaural_cue(seen[p], nu.get(p))]
+    if alone and len(alone) == sum(p in nu for p in (*above, *below)):
+        return Evidence(
+            verdict="none",
+            reason="the effect is as large with independent noises: single ears show it, not their relation",
+            **facts,
+        )
     if above or below:
         if not phase:
             beyond = {p for p in above if (above[p].low or 0.0) > _top(blind.get(p))}
@@ -163,6 +173,13 @@ def _judge(
     return Evidence(
         verdict="unresolved", reason=f"{wide} of {len(seen)} intervals are too wide to call; run more seeds", **facts
     )
+
+
+def _as_without_binaural_cue(intact: Cell, nu: Cell | None) -> bool:
+    """Whether independent noises give the same value, within the margin or the interval of theirs."""
+    if nu is None or nu.value is None or intact.value is None or nu.low is None or nu.high is None:
+        return False
+    return nu.low - MARGIN_DB <= intact.value <= nu.high + MARGIN_DB and abs(nu.value) > MARGIN_DB
 
 
 def _top(cell: Cell | None) -> float:
