@@ -110,6 +110,16 @@ def test_the_tables_say_it(scores):
     assert verdicts["mono-sum"] == "undefined"
 
 
+def test_the_published_values_stand_beside_the_measured_ones(tmp_path):
+    exp = experiment((["bmld:grid=chen2026,n_seeds=1"], ["intact"], ["ec-chen2026"]))
+    run(exp, into=tmp_path / "run")
+    tables = findings_of(tmp_path / "run")
+    rows = {row[0]: row[2:] for row in next(t for t in tables if t[0].startswith("Published"))[2]}
+    assert rows["EC"] == ["26.7", "21.4", "15.7", "10.1", "5.4", "3.1"]
+    assert rows["ec-chen2026"] == rows["EC"]
+    assert rows["GRAM-T"][5] == "6.0"
+
+
 def test_thresholds_and_their_difference(tmp_path):
     exp = experiment((["bmld/threshold:n_seeds=30,snrs=-48 -40 -32 -24 -16"], ["intact"], ["ec-listener", "left-only"]))
     assert run(exp, into=tmp_path / "run").n_failed == 0

@@ -1,10 +1,13 @@
-"""The benchmark's answer in two tables: verdicts, and thresholds where they were measured."""
+"""The benchmark's answer in a few tables: verdicts, thresholds, and the paper's values on the paper's grid."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
+from otoscope.audio.binaural_presets import CHEN2026, FREQUENCIES_HZ
 from otoscope.core.naming import parse_spec
 from otoscope.results.scoring import Score
 from otoscope.tasks.bmld.verdict import Evidence, verdicts
@@ -14,7 +17,7 @@ Table = tuple[str, list[str], list[list[Any]]]
 
 def tables(scores: Sequence[Score], cells: Sequence[Any] = ()) -> list[Table]:
     """Verdicts per model; analytic BMLDs; threshold BMLDs. Tables without rows are left out."""
-    found = [_verdicts(verdicts(scores)), _analytic(scores), _thresholds(scores)]
+    found = [_verdicts(verdicts(scores)), _analytic(scores), _thresholds(scores), _published(scores)]
     return [t for t in found if t[2]]
 
 
@@ -72,6 +75,34 @@ def _thresholds(scores: Sequence[Score]) -> Table:
         and not is_twin(s.model, [t.model for t in scores])
     ]
     return "Threshold BMLD of a learned listener (re N0S0)", header, rows
+
+
+def _published(scores: Sequence[Score]) -> Table:
+    """Figure 1a of the paper above what was measured on its grid; empty unless that grid was run."""
+    title = "Published values (arXiv 2606.14820, fig. 1a, decoded) and what this run measured: no published weights ran"
+    measured: dict[str, dict[float, float | None]] = {}
+    for s in scores:
+        on_grid = parse_spec(s.task).params.get("grid") == CHEN2026.name and s.condition == "intact"
+        if on_grid and s.metric in ("delta_mean_ungated_db", "ec_bmld_db"):
+            measured.setdefault(s.model, {})[float(s.factors["frequency_hz"])] = s.value
+    header = ["series", "kind", *(f"{f:g} Hz" for f in FREQUENCIES_HZ)]
+    if not measured:
+        return title, header, []
+    rows: list[list[Any]] = [
+        [series["model"], f"published: {series['quantity']}", *(_db(v) for v in series["values"])]
+        for series in published()["series"]
+        if series["figure"] == "1a"
+    ]
+    for model, values in measured.items():
+        rows.append([model, "measured here", *(_db(values.get(f)) for f in FREQUENCIES_HZ)])
+    return title, header, rows
+
+
+def published() -> dict[str, Any]:
+    """The paper's numbers as data: ``data/published_chen2026.json``, each series with its evidence."""
+    text = (files("otoscope.tasks.bmld") / "data" / "published_chen2026.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
 def _db(value: float | None) -> str | None:
