@@ -1,6 +1,6 @@
 """A two-channel encoder of one's own.
 
-Try: otoscope run bmld --model file:examples/my_encoder.py#MyEncoder
+Try: otoscope check file:examples/my_encoder.py#MyEncoder
 """
 
 import torch

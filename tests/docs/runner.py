@@ -2,6 +2,7 @@
 
 - a block with ``title="NAME"`` is written to that file;
 - ``python`` and ``bash`` blocks are run and must exit with 0;
+- a ``<!-- tested with: COMMAND -->`` line before a block names a smaller command that is run in its place;
 - ``console`` blocks hold ``$ commands`` and what they print; ``...`` stands for anything, white space doesn't count;
 - other blocks (``text``), and those right after a ``<!-- not run: ... -->`` or ``<!-- test-command -->`` line, are left
   alone.
@@ -22,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 LIMIT_S = 240
 
 _BLOCK = re.compile(
-    r"^(?P<skip><!-- (?:not run: [^\n]+|test-command) -->\n)?```(?P<kind>\w+)(?P<options>[^\n]*)\n(?P<code>.*?)^```$",
+    r"^(?:(?P<skip><!-- (?:not run: [^\n]+|test-command) -->\n)|<!-- tested with: (?P<instead>[^\n]+) -->\n)?"
+    r"```(?P<kind>\w+)(?P<options>[^\n]*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _TITLE = re.compile(r'title="([^"]+)"')
@@ -42,7 +44,7 @@ def blocks(page: Path) -> Iterator[Block]:
     for m in _BLOCK.finditer(text):
         title = _TITLE.search(m["options"])
         line = text.count("\n", 0, m.start()) + 1
-        yield Block(m["kind"], title[1] if title else None, m["code"], line, m["skip"] is not None)
+        yield Block(m["kind"], title[1] if title else None, m["instead"] or m["code"], line, m["skip"] is not None)
 
 
 class Reader:
@@ -52,6 +54,7 @@ class Reader:
         self.folder = folder
         plugins = folder / "installed"
         plugins.mkdir()
+        (folder / "examples").symlink_to(ROOT / "examples")
         self.environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -74,17 +77,17 @@ class Reader:
                 if block.title == "pyproject.toml":
                     self._install(block.code)
             elif block.kind == "python":
-                self._run([sys.executable, "-c", block.code], where, ok=True)
+                self.run([sys.executable, "-c", block.code], where, ok=True)
                 ran += 1
             elif block.kind == "bash":
-                self._run(["bash", "-euo", "pipefail", "-c", block.code], where, ok=True)
+                self.run(["bash", "-euo", "pipefail", "-c", block.code], where, ok=True)
                 ran += 1
             elif block.kind == "console":
                 self._converse(block.code, where)
                 ran += 1
         return ran
 
-    def _run(self, command: list[str], where: str, *, ok: bool) -> str:
+    def run(self, command: list[str], where: str, *, ok: bool) -> str:
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -102,7 +105,7 @@ class Reader:
     def _converse(self, code: str, where: str) -> None:
         for part in re.split(r"^\$ ", code, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
-            got = " ".join(self._run(["bash", "-c", command], where, ok=False).split())
+            got = " ".join(self.run(["bash", "-c", command], where, ok=False).split())
             pattern = ".*".join(re.escape(" ".join(p.split())) for p in shown.split("..."))
             assert re.search(pattern.replace("\\ .*", ".*").replace(".*\\ ", ".*"), got), (
                 f"{where}: {command}\nprinted:\n{got}\nthe page says:\n{shown}"

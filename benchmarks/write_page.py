@@ -1,0 +1,73 @@
+"""Run every benchmark and write docs/benchmarks.md from what they print. Takes about a quarter of an hour."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from common import child
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+
+INTRODUCTION = """\
+# Benchmarks
+
+Made by `python benchmarks/write_page.py` on {day}, on a 2-core x86-64 laptop-class CPU, one thread each. Read the
+*ratios*: both sides of each come from one run on one machine. The seconds are for orientation, and no test asserts any.
+Every script takes `--json` and `--help`.
+"""
+
+SECTIONS = (
+    (
+        "Starting",
+        "imports.py",
+        (),
+        "Neither `import otoscope` nor `otoscope --help` imports torch, and both stay under half a second (the script "
+        "fails otherwise).",
+    ),
+    (
+        "Stimuli",
+        "stimuli.py",
+        ("--n", "8"),
+        "Triplets (four sounds of 2 s) per second, in each condition. Within a run the noise of a seed, and its "
+        "transformed version, are made once for all signal-to-noise ratios; here every seed is new.",
+    ),
+    (
+        "The paper's grid",
+        "bmld_grid.py",
+        ("--seeds", "1"),
+        "`otoscope run` on 6 frequencies by 21 signal-to-noise ratios, report included, with 1 and with 10 of the 100 "
+        "seeds. Time for all seeds is extrapolated; memory is not: it must not grow with seeds.",
+    ),
+    (
+        "Overhead",
+        "overhead.py",
+        ("--seeds", "8"),
+        "Shares of the wall time of a run with one worker. *rest* is all that Otoscope adds to making sounds and "
+        "running the model: hashing, scoring rows, writing them durably.",
+    ),
+    (
+        "Kill soak",
+        "soak_kill.py",
+        ("--kills", "60"),
+        "`SIGKILL` at random moments, resumed with another worker count each time, then compared row by row with an "
+        "undisturbed run. Shorter versions, and kills inside every kind of write, are in the tests.",
+    ),
+)
+
+
+def main() -> None:
+    parts = [INTRODUCTION.format(day=datetime.now(UTC).date().isoformat())]
+    for title, script, arguments, about in SECTIONS:
+        command = [sys.executable, str(HERE / script), *arguments]
+        table = child(command).output.strip()
+        shown = " ".join(["python", f"benchmarks/{script}", *arguments])
+        parts.append(f"## {title}\n\n`{shown}`\n\n{about}\n\n{table}\n")
+        print(f"{script} done", flush=True)
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
