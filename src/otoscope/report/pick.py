@@ -33,10 +33,10 @@ class Pick:
         return next(iter(self.all(model, metric, condition, **factors)), None)
 
     def models(self, *metrics: str) -> list[str]:
-        return list(dict.fromkeys(s.model for s in self.scores if not metrics or s.metric in metrics))
+        return list(dict.fromkeys(model for model, _, metric in self._index if not metrics or metric in metrics))
 
     def conditions(self) -> list[str]:
-        return list(dict.fromkeys(s.condition for s in self.scores))
+        return list(dict.fromkeys(condition for _, condition, _ in self._index))
 
     def numbers(self, factor: str, *metrics: str) -> list[float | int]:
         """The sorted values that a numeric factor takes."""

@@ -197,7 +197,8 @@ def _inside(y: float, limits: tuple[float, float] | None) -> float:
 
 
 def _pad(axes: Axes, panel: Panel) -> None:
-    low, high = min(panel.ticks), max(panel.ticks)
+    xs = [*panel.ticks, *(p.x for s in panel.series for p in s.points)]  # ticks may be thinned, points never are
+    low, high = min(xs), max(xs)
     if panel.logarithmic:
         axes.set_xlim(low / 1.25, high * 1.25)
     else:

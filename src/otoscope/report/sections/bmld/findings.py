@@ -20,7 +20,8 @@ _SAYS = {
     "phase": "The embedding carries interaural phase: it still tells the two tones apart when the ears differ in "
     "nothing else.",
     "magnitude texture": "The embedding responds, but no response to interaural phase alone was shown.",
-    "none": "No effect: the tone that human ears hear best moves the embedding no more than the one they hear worst.",
+    "none": "No effect of the relation between the ears: what there is stays inside the margin or the null band, or is "
+    "as large when the noises of the two ears are independent.",
     "unresolved": "This run cannot tell.",
     "undefined": "There is no ratio to read: the gates closed every point at or below 1 kHz.",
 }

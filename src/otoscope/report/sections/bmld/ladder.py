@@ -41,7 +41,7 @@ def ladder(study: Study) -> Section:
     if left_out:
         blocks.append(Prose(f"No rung was run on: {', '.join(left_out)}.", "missing"))
     for m in models:
-        blocks.append(Fold(m, [_model_table(study, m, rungs, points)], shown=m in study.leads))
+        blocks.append(Fold(m, [_model_table(study, m, rungs, points)], shown=m in study.leads[:2]))
     missing = [c for c in RUNGS if c not in {parse_spec(c).name for c in conditions}]
     if missing:
         blocks.append(Prose(f"Rungs that were not run: {', '.join(missing)}.", "missing"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from otoscope.core.naming import parse_spec
 from otoscope.report.cards import Known, known_of
@@ -39,13 +40,13 @@ class Study:
     def main_variant(self) -> str:
         return self.variants[0] if self.variants else ""
 
-    @property
+    @cached_property
     def encoders(self) -> list[str]:
         """Models with distances: subjects first, then references; no twins, and none that failed throughout."""
         with_ratio = set(self.tones.models(RATIO, GATED)) - set(self.broken)
         return [m for m in (*self.roles.subjects, *self.roles.references) if m in with_ratio]
 
-    @property
+    @cached_property
     def leads(self) -> list[str]:
         """The models the page is about: subjects with distances, or the references where there are none."""
         subjects = [m for m in self.roles.subjects if m in self.encoders]
@@ -71,7 +72,7 @@ def study_of(run: Run) -> Study:
     order = _main_first(flat)
     ranked = sorted(flat, key=lambda s: order.index(variant(s)))
     # A verdict reads one curve per condition; where variants overlap, the main one is read last and stands.
-    evidence = {e.model: e for e in verdicts(list(reversed(ranked)), TONES)}
+    evidence = {e.model: e for e in verdicts(sorted(flat, key=lambda s: -order.index(variant(s))), TONES)}
     main = order[0] if order else ""
     multi = {m for m, layers in layers_of(tones).items() if len(layers) > 1}
     every = [run.of_task(t) for t in (TONES, THRESHOLDS, SPEECH)]

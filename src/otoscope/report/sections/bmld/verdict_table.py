@@ -15,9 +15,11 @@ def verdict_table(study: Study) -> Section:
         Prose(
             f"The rule is ours, not the paper's. It reads the frequencies up to {plain(LOW_FREQUENCY_HZ)} Hz. "
             f"Phase: the phase-only hybrid keeps an effect above {MARGIN_DB:g} dB, above the null band of the "
-            f"model's random-weights twins, and above what the phase-blind front end {PHASE_BLIND} shows on the "
-            "same stimuli. Magnitude texture: an effect that is not phase. None: every detected point lies inside "
-            "the margin or the null band. Undefined: nothing passes the gates."
+            f"model's random-weights twins, above what the phase-blind front end {PHASE_BLIND} shows on the same "
+            "stimuli, and above what is left with independent noises. Magnitude texture: an effect that is not "
+            "phase. None: every detected point lies inside the margin or the null band, or the effect is as large "
+            "with independent noises, where no binaural cue is left. Unresolved: the intervals are too wide. "
+            "Undefined: nothing passes the gates."
         )
     ]
     rows = [_row(study.evidence[m], study) for m in study.encoders if m in study.evidence]
