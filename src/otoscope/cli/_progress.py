@@ -64,7 +64,7 @@ class LiveProgress:
 
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
@@ -84,7 +84,7 @@ class LiveProgress:
     def __call__(self, e: Event) -> None:
         if e.kind == "shard":
             if e.cell not in self._tasks:
-                self._tasks[e.cell] = self._progress.add_task(e.alias, total=e.n_items, rate="")
+                self._tasks[e.cell] = self._progress.add_task(self._short(e.alias), total=e.n_items, rate="")
                 self._since[e.cell] = time.monotonic() - e.seconds
             task = self._tasks[e.cell]
             self._progress.update(task, total=e.n_items, advance=e.n_done)
@@ -98,6 +98,11 @@ class LiveProgress:
             if e.cell in self._tasks:
                 self._progress.remove_task(self._tasks.pop(e.cell))
             self._progress.advance(self._all)
+
+    def _short(self, alias: str) -> str:
+        """The end of an alias (the model), as much as leaves room for the bar."""
+        room = max(20, self._progress.console.width - 56)
+        return alias if len(alias) <= room else "…" + alias[1 - room :]
 
 
 def progress(n_cells: int) -> Any:

@@ -232,3 +232,15 @@ def test_wrong_parameters_are_usage_errors():
         ThresholdTask(n_seeds=3)
     with pytest.raises(UsageError, match="atrium"):
         resolve_task("bmld/speech:rooms=atrium")
+
+
+def test_real_speech(tmp_path):
+    from pathlib import Path
+
+    manifest = Path(__file__).parents[3].parent / "shared" / "audio" / "manifest.jsonl"
+    if not manifest.is_file():
+        pytest.skip("the recordings of ../shared/audio are not beside this checkout")
+    task = f"bmld/speech:data={manifest},n_clips=3,rooms=dry,azimuths=0,snrs=-6"
+    assert run(experiment(([task], ["intact"], ["logmel-ipd"])), into=tmp_path / "run").n_failed == 0
+    found = (None, scores_of(tmp_path / "run"))
+    assert value(found, "delta_bmld_db", "logmel-ipd").value > 3
