@@ -130,7 +130,7 @@ def test_findings_come_first_and_say_what_they_do_not_say(page: str) -> None:
     assert words.index("Finding tiny-stereo phase") < words.index("Verdicts The rule is ours")
     assert "What this does not say: that the model hears as people do" in words
     assert "+6.9 dB [+6.5, +7.3]" in words
-    assert "1000 Hz, −22 dB SNR" in words
+    assert "read at 500 Hz, −22 dB SNR" in words
     assert "logmel-ild: magnitude texture" in words
     assert "left-only: none" in words
 
@@ -220,6 +220,28 @@ def test_other_tasks_get_tables(new_run: Callable[..., Run]) -> None:
     assert "0.81" in words
     assert "[0.7, 0.9]" in words
     assert "no fold" in words
+
+
+def test_rungs_of_another_grid_are_read_against_the_same_points(maker: Any) -> None:
+    maker.tones("logmel-ipd", ("intact",))
+    for s in [s for s in maker.scores if s.factors.get("frequency_hz") == 500]:
+        maker.scores.append(
+            replace(s, task="bmld:frequencies=500", condition="nu-masker", value=0.0, note="of 4 cells")
+        )
+    words = text_of(render(Run("two grids", maker.scores)))
+    assert "Also run with other parameters: bmld:frequencies=500." in words
+    # Four points at 500 Hz, not the twelve of the main grid (of which eleven pass).
+    assert "intact +9.0 dB 50 % + 12 %; 4/4 pass" in words
+    assert "nu-masker 0.0 dB" in words
+
+
+def test_published_values_stand_beside_models_of_the_paper(maker: Any, page: str) -> None:
+    assert "None of the paper's models ran in this run" in page.replace("&#39;", "'")
+    maker.tones("hubert-large:channels=left", ("intact",))
+    words = text_of(render(Run("paper", maker.scores)))
+    assert "Models of the paper in this run: HuBERT-Large." in words
+    assert "HuBERT-Large 0.0 +1." in words  # published, then measured
+    assert "Spatial-AST +6.8 * not run 20/24 not run" in words
 
 
 def test_layers_are_a_curve_and_the_last_one_is_shown(maker: Any) -> None:
