@@ -101,6 +101,12 @@ def test_a_front_end_without_weights_has_no_twin():
     assert "no weights" in plan.excluded[0][1]
 
 
+def test_a_python_object_has_no_twin(tmp_path):
+    summary = run(experiment(twins=1), models=[Power()], into=tmp_path / "run")
+    assert summary.exit_code == 0
+    assert "Python object" in summary.plan.excluded[0][1]
+
+
 def test_equal_computations_run_once():
     plan = make_plan(experiment("logmel", "logmel:pool=mean"), Settings())
     assert len(plan.cells) == 1

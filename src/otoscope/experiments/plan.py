@@ -130,7 +130,11 @@ def _no_twin(experiment: Experiment, cell: Cell, settings: Settings) -> str | No
     asked = {str(m) for m in (*experiment.models, *experiment.references)}
     added = cell.model.params.get("init") == "random" and str(cell.model) not in asked
     base = cell.model.without("init", "seed")
-    return twin_refusal(base) if added and str(base) not in settings.objects else None
+    if not added:
+        return None
+    if str(base) in settings.objects:
+        return "a Python object has no random twin; name its class instead: file:my_model.py#MyEncoder"
+    return twin_refusal(base)
 
 
 def task_refuses(task: Task, label: Any, card: Any) -> str | None:
