@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from otoscope.results.scoring import Columns, Estimate, Measure
 from otoscope.stats.bounds import BoundedInterval
@@ -26,7 +27,14 @@ def threshold_measures(configurations: Sequence[str], reference: str, target: fl
     curve = ("frequency_hz", "configuration", "layer")
     return [
         Measure("accuracy", point, ("correct",), "mean", doc="share of held-out pairs in which the tone was found"),
-        Measure("null_accuracy", curve, ("correct_null",), "mean", doc="the same after permuting training labels: 0.5"),
+        Measure(
+            "null_accuracy",
+            curve,
+            ("correct_null",),
+            _null,
+            gives_interval=True,
+            doc="the same after permuting training labels, which should give 0.5; the interval is over points",
+        ),
         Measure(
             "threshold_db",
             curve,
@@ -51,6 +59,16 @@ def threshold_measures(configurations: Sequence[str], reference: str, target: fl
             if c != reference
         ),
     ]
+
+
+def _null(c: Columns) -> Estimate:
+    """Mean over the SNR points, with a t interval over them: the flips, not the seeds, make it vary."""
+    _, point = np.unique(c["snr_db"], return_inverse=True)
+    means = np.bincount(point, c["correct_null"]) / np.bincount(point)
+    if len(means) < 2:
+        return Estimate(float(means.mean()), note="one point has no spread")
+    half = float(student.isf(0.025, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means)))
+    return Estimate(float(means.mean()), float(means.mean()) - half, float(means.mean()) + half)
 
 
 def _threshold(target: float, c: Columns) -> Estimate:

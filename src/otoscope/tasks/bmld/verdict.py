@@ -122,7 +122,7 @@ def _judge(
     nu = curves.get((model, "nu-masker"), {})
     rivals = {p: max(ceiling, _top(blind_phase.get(p)), _top(nu.get(p))) for p in phase}
     wins = {p: c for p, c in phase.items() if c.low is not None and c.low > rivals[p]}
-    best = max(seen, key=lambda p: seen[p].value or 0.0)
+    best = max(phase or seen, key=lambda p: seen[p].value or 0.0)  # where its cue can be told, if anywhere
     at = max(wins, key=lambda p: wins[p].value or 0.0) if wins else best
     facts |= {
         "at": at,
@@ -160,7 +160,8 @@ def _judge(
         kind = "unmasking" if above else "reversal"
         return Evidence(
             verdict="magnitude texture",
-            reason=f"{kind} at {len(above) + len(below)} of {len(seen)} points; the phase-only hybrid keeps none",
+            reason=f"{kind} at {len(above) + len(below)} of {len(seen)} points, and phase alone keeps it at none of the "
+            f"{len(phase)} where that was run",
             **facts,
         )
     inside = [
