@@ -23,7 +23,7 @@ from otoscope.core.identity import jsonable
 from otoscope.core.items import Factor
 from otoscope.core.nouns import Card, Decision
 from otoscope.models.observers.coherence import CoherenceObserver
-from otoscope.models.observers.ec import ECDurlach
+from otoscope.models.observers.ec import ECDurlach, ec_durlach_bmld
 from otoscope.models.observers.ec_chen2026 import ECChen2026
 from otoscope.models.observers.ec_signal import ECSignal
 from otoscope.models.observers.gcc_phat import GccPhat
@@ -91,8 +91,8 @@ class ClosedForm(_Observer):
 @dataclass(frozen=True)
 class SignalEC(_Observer):
     """EC on waveforms. ``bmld_db``: gain of the residual's relative increment over that of one ear, from a triplet's
-    signals. ``variable``: log residual and log power of the left ear, with the delay fitted to the masker's
-    ensemble."""
+    signals. ``variable``: log residual, or log power of the left ear where EC gains nothing, the delay fitted to the
+    masker's ensemble."""
 
     name: str
     quantities: frozenset[str]
@@ -120,8 +120,12 @@ class SignalEC(_Observer):
         rate = next(iter(signals.values())).rate
         if quantity == "bmld_db":
             return {"bmld_db": self._gain(x, rate, frequency)}
-        fitted = _fitted(self.ec, str(about["configuration"]), frequency, rate)
-        return {name: _logs(fitted.powers(sound, rate, frequency), name) for name, sound in x.items()}
+        configuration = str(about["configuration"])
+        fitted = _fitted(self.ec, configuration, frequency, rate)
+        # One path at a time, the better one. Both together would be more than any listener has: in diotic noise their
+        # difference has no variance at all, for the jitter enters as its expectation.
+        path = 0 if ec_durlach_bmld(configuration, frequency) > 0.0 else 1
+        return {name: [_logs(fitted.powers(sound, rate, frequency), name)[path]] for name, sound in x.items()}
 
     def _gain(self, x: Mapping[str, Float], rate: int, frequency: float) -> float:
         target = x["spi"] - x["n0"]

@@ -160,8 +160,8 @@ def _judge(
         kind = "unmasking" if above else "reversal"
         return Evidence(
             verdict="magnitude texture",
-            reason=f"{kind} at {len(above) + len(below)} of {len(seen)} points, and phase alone keeps it at none of the "
-            f"{len(phase)} where that was run",
+            reason=f"{kind} at {len(above) + len(below)} of {len(seen)} points, and phase alone keeps it at none of "
+            f"the {len(phase)} where that was run",
             **facts,
         )
     inside = [
