@@ -80,8 +80,9 @@ def _full_name(models: Iterable[str], name: str) -> str:
 
 
 def _curves(scores: Iterable[Score]) -> dict[tuple[str, str], dict[Point, Cell]]:
+    """Where a point was measured in several grids, the one with the most seeds counts."""
     curves: dict[tuple[str, str], dict[Point, Cell]] = {}
-    for s in scores:
+    for s in sorted(scores, key=lambda s: s.n):
         if s.metric == "delta_bmld_db" and "frequency_hz" in s.factors:
             point = (float(s.factors["frequency_hz"]), float(s.factors["snr_db"]))
             cell = Cell(s.value, s.ci_low, s.ci_high, s.note)
