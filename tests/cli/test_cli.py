@@ -237,3 +237,28 @@ def test_neither_import_nor_help_imports_torch():
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_compare_pairs_items(tmp_path):
+    path = tmp_path / "e.toml"
+    path.write_text(
+        '[presets.a]\nmodels = ["logmel-ipd"]\n[[presets.a.grid]]\n'
+        'tasks = ["bmld:frequencies=500,snrs=-14,n_seeds=6"]\nconditions = ["intact", "magnitude-only"]\n'
+    )
+    assert otoscope("run", path, "--into", tmp_path / "run").returncode == 0
+    args = (
+        "compare",
+        tmp_path / "run",
+        "--between",
+        "condition",
+        "--baseline",
+        "intact",
+        "--metric",
+        "delta_ungated_db",
+    )
+    (found,) = json.loads(otoscope(*args, "--json").stdout)
+    assert found["n"] == 6
+    assert found["difference"] < -8
+    assert found["ci_high"] < 0
+    assert "logmel-ipd" in otoscope(*args).stdout
+    assert otoscope("compare", tmp_path / "run", "--baseline", "intactt", "--between", "condition").returncode == 2

@@ -41,7 +41,23 @@ def command(dir: str, between: Any, baseline: str, metrics: tuple[str, ...], as_
     for c in (c for c in found if c.n):
         where = " ".join(f"{k}={v}" for k, v in c.factors.items())
         interval = f"[{c.ci_low:.3g}, {c.ci_high:.3g}]" if c.ci_low is not None and c.ci_high is not None else None
-        rows.append((c.other, c.metric, where, c.difference, interval, c.effect_size, c.p_holm, c.n, c.n_unmatched))
-    print_table([between, "metric", "factors", "difference", "95 %", "effect size", "p (Holm)", "n", "unpaired"], rows)
+        within = ", ".join(v for v in (c.task, *c.fixed.values()) if v not in ("none", "intact"))
+        rows.append(
+            (
+                c.other,
+                within,
+                c.metric,
+                where,
+                c.difference,
+                interval,
+                c.effect_size,
+                c.p_holm,
+                c.smallest_detectable,
+                c.n,
+                c.n_unmatched,
+            )
+        )
+    header = [between, "within", "metric", "factors", "difference", "95 %", "effect size", "p (Holm)", "detectable"]
+    print_table([*header, "n", "unpaired"], rows)
     if empty:
         click.echo(f"{empty} comparisons have no item in common and are left out (they are in --json)")
