@@ -49,6 +49,14 @@ def test_overrides_replace_subjects_and_keep_references():
     assert exp.limit == 3
 
 
+def test_ones_own_models_get_twins_when_asked_for():
+    assert {str(c.model) for c in parse().override(models=["mine"]).cells()} == {"mine", "r"}
+    asked = parse().override(models=["mine"], twins=2).cells()
+    assert len({str(c.model) for c in asked}) == 4
+    sound = load_experiment("bmld", "sound").override(models=["mine"])
+    assert len({str(c.model) for c in sound.cells() if c.model.name == "mine"}) == 11
+
+
 def test_tasks_select_blocks_with_their_conditions():
     cells = parse().override(tasks=["bmld/speech"]).cells()
     assert {c.task.name for c in cells} == {"bmld/speech"}

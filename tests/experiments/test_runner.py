@@ -102,7 +102,7 @@ def test_a_front_end_without_weights_has_no_twin():
 
 
 def test_a_python_object_has_no_twin(tmp_path):
-    summary = run(experiment(twins=1), models=[Power()], into=tmp_path / "run")
+    summary = run(experiment(), models=[Power()], twins=1, into=tmp_path / "run")
     assert summary.exit_code == 0
     assert "Python object" in summary.plan.excluded[0][1]
 

@@ -20,7 +20,7 @@ from otoscope.core.naming import Spec, parse_spec
 from otoscope.core.registry import suggestions
 
 _GRID_KEYS = {"tasks", "conditions", "models", "references", "interventions", "twins"}
-_PRESET_KEYS = {"models", "references", "interventions", "seeds", "twins", "grid", "about", "limit"}
+_PRESET_KEYS = {"models", "references", "interventions", "seeds", "twins", "always_twins", "grid", "about", "limit"}
 _FILE_KEYS = {"title", "about", "default", "presets", "notes"}
 
 
@@ -56,7 +56,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is run. ``twins`` random-weight twins are added beside every subject encoder."""
+    """What is run. ``twins`` random-weight twins are added beside every subject encoder: beside subjects of the user's
+    own only where they are asked for, or where the protocol cannot do without (``always_twins``)."""
 
     name: str
     grid: tuple[Block, ...]
@@ -65,6 +66,7 @@ class Experiment:
     interventions: tuple[Spec, ...] = (Spec("none"),)
     seeds: tuple[int, ...] = (0,)
     twins: int = 0
+    always_twins: bool = False
     limit: int | None = None
     title: str = ""
     preset: str = ""
@@ -121,8 +123,11 @@ class Experiment:
             interventions=tuple(map(parse_spec, interventions)) or self.interventions,
             seeds=self.seeds if seed is None else (seed,),
             limit=self.limit if limit is None else limit,
-            twins=self.twins if twins is None else twins,
+            twins=self._twins(bool(models)) if twins is None else twins,
         )
+
+    def _twins(self, own_models: bool) -> int:
+        return self.twins if self.always_twins or not own_models else 0
 
     def describe(self) -> dict[str, Any]:
         """Plain JSON of the experiment, for ``experiment.json``."""
@@ -225,6 +230,7 @@ def parse_experiment(data: Mapping[str, Any], *, name: str, preset: str | None, 
         interventions=_specs(table, "interventions", here) or (Spec("none"),),
         seeds=tuple(int(s) for s in table.get("seeds", [0])),
         twins=int(table.get("twins", 0)),
+        always_twins=bool(table.get("always_twins", False)),
         limit=table.get("limit"),
         title=str(data.get("title", name)),
         preset=chosen,
