@@ -30,10 +30,11 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--n", type=int, default=12, help="triplets per condition and rate")
     chosen = parser.parse_args()
-    unit = seconds_each("intact", RATES[0], chosen.n)
+    unit = None
     rows = []
     for condition in ["intact", *(c for c in CONDITIONS if c != "intact")]:
         each = {rate: seconds_each(condition, rate, chosen.n) for rate in RATES}
+        unit = unit or each[RATES[0]]
         rows.append(
             {
                 "condition": condition,

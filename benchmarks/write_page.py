@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +31,7 @@ SECTIONS = (
     (
         "Stimuli",
         "stimuli.py",
-        ("--n", "8"),
+        ("--n", "16"),
         "Triplets (four sounds of 2 s) per second, in each condition. Within a run the noise of a seed, and its "
         "transformed version, are made once for all signal-to-noise ratios; here every seed is new.",
     ),
@@ -64,7 +65,7 @@ def main() -> None:
         command = [sys.executable, str(HERE / script), *arguments]
         table = child(command).output.strip()
         shown = " ".join(["python", f"benchmarks/{script}", *arguments])
-        parts.append(f"## {title}\n\n`{shown}`\n\n{about}\n\n{table}\n")
+        parts.append(f"## {title}\n\n`{shown}`\n\n{textwrap.fill(about, 120)}\n\n{table}\n")
         print(f"{script} done", flush=True)
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 

@@ -40,7 +40,7 @@ def ec_curves() -> None:
     f = np.geomspace(125, 4000, 200)
     figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
     axes.plot(f, [ec_durlach_bmld("N0Spi", x) for x in f], color=INK, label="ec-durlach: Durlach's closed form")
-    axes.plot(f, [ec_chen2026_bmld(x) for x in f], color=BLUE, linestyle="--", label="ec-chen2026: as the paper plots it")
+    axes.plot(f, [ec_chen2026_bmld(x) for x in f], color=BLUE, linestyle="--", label="ec-chen2026: as published")
     axes.plot(list(human), list(human.values()), "*", color=ORANGE, markersize=9, label="listeners, widest masker")
     axes.set(xscale="log", xlabel="tone frequency (Hz)", ylabel="BMLD of N0Spi (dB)", ylim=(0, 28))
     axes.set_xticks(FREQUENCIES, [str(x) for x in FREQUENCIES])
