@@ -49,7 +49,7 @@ CARD = Card(
         "tail=published repeats the published runtime: a sound of 2, 4, ... s gets a further window with one column of "
         "sound, a frame of which enters the mean; tail=real (default) hears whole hops only and adds no window in vain",
         "the rest of a last window is zeros of log-mel, which is louder than silence; sounds of 2, 4, ... s have none",
-        "variant=time is the published model that takes all mel bins of 20 ms as a patch; the hub's file is variant=patch",
+        "variant=time is the published model with patches of 20 ms and all mel bins; the hub's file is variant=patch",
         "layers 0-12 are before the final norm; the published runtime normalises whatever layer it is asked for",
     ),
     breaks=("padding invariance: a window is normalised and attended to as a whole",),

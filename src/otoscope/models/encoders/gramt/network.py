@@ -111,6 +111,8 @@ class Block(nn.Module):
 class GramT(nn.Module):
     """The encoder. ``published_tail`` keeps what the published runtime does at the end of a sound, see :meth:`tail`."""
 
+    positions: torch.Tensor
+
     def __init__(self, config: Config = VARIANTS["patch"], *, published_tail: bool = False) -> None:
         super().__init__()
         self.config, self.published_tail = config, published_tail
@@ -156,7 +158,7 @@ class GramT(nn.Module):
         return {k: self._frames(s, windows)[:, :frames] for k, s in states.items()}
 
     def _frames(self, h: torch.Tensor, windows: int) -> torch.Tensor:
-        """Tokens (one summary token, then frequency by frequency) ``[B * W, 1 + F * T, D]`` -> ``[B, W * T, F * D]``."""
+        """Tokens (a summary, then frequency by frequency) ``[B * W, 1 + F * T, D]`` -> ``[B, W * T, F * D]``."""
         low, time = self.config.grid
         h = h[:, 1:].unflatten(1, (low, time)).transpose(1, 2).flatten(2)
         return h.unflatten(0, (-1, windows)).flatten(1, 2)
