@@ -21,14 +21,14 @@ def sound(n: int, seed: int = 0) -> torch.Tensor:
 def published(config: Config = TINY, seed: int = 3, prefix: str = "model.") -> dict[str, torch.Tensor]:
     """Random tensors under the published names, all large enough that a swap shows."""
     gen = torch.Generator().manual_seed(seed)
-    table = gramt_map(config, "tiny").tensors.values()
+    table = gramt_map(config, "patch").tensors.values()
     state = {prefix + s.name: 0.4 * torch.randn(*s.shape, generator=gen) for s in table}
     return {**state, f"{prefix}mask_token": torch.zeros(1, 1, 8), "mel_spec.melspec.mel_scale.fb": torch.zeros(3)}
 
 
 def ours(state: dict[str, torch.Tensor], **more: bool) -> GramT:
     network = GramT(TINY, **more).eval()
-    network.load_state_dict(apply(state, gramt_map(TINY, "tiny"), "test")[0])
+    network.load_state_dict(apply(state, gramt_map(TINY, "patch"), "test")[0])
     return network
 
 
@@ -174,7 +174,7 @@ def test_positions() -> None:
 
 def test_every_tensor_of_the_network_is_mapped() -> None:
     network = GramT(TINY)
-    table = gramt_map(TINY, "tiny")
+    table = gramt_map(TINY, "patch")
     assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == {
         k: s.shape for k, s in table.tensors.items()
     }
@@ -186,4 +186,4 @@ def test_every_tensor_of_the_network_is_mapped() -> None:
             "the front end is computed from its formula",
         }
     with pytest.raises(ModelError, match="another shape"):
-        apply(published(), gramt_map(Config(patch=(8, 8), width=16, heads=4, depth=2, hidden=32), "tiny"), "test")
+        apply(published(), gramt_map(Config(patch=(8, 8), width=16, heads=4, depth=2, hidden=32), "patch"), "test")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from otoscope.models.encoders.gramt.network import Config
 from otoscope.models.encoders.tensor_map import Source, TensorMap
 
-#: Whether names, shapes and embeddings were compared with the public repository.
-VERIFIED = False
+#: Variants whose names, shapes and embeddings were compared with the public repository.
+VERIFIED = frozenset({"patch"})
 
 _DECODER = "the decoder serves training only"
 _FRONT = "the front end is computed from its formula"
@@ -22,7 +22,7 @@ IGNORED = (
 )
 
 
-def gramt_map(config: Config, variant: str, *, verified: bool = VERIFIED) -> TensorMap:
+def gramt_map(config: Config, variant: str) -> TensorMap:
     """The map for one set of sizes; ``variant`` names it."""
     low, time = config.grid
     d, hidden = config.width, config.hidden
@@ -47,4 +47,4 @@ def gramt_map(config: Config, variant: str, *, verified: bool = VERIFIED) -> Ten
             base = f"encoder.layers.encoder_layer_{i}.{theirs}"
             tensors[f"blocks.{i}.{ours}.weight"] = Source(f"{base}weight", weight)
             tensors[f"blocks.{i}.{ours}.bias"] = Source(f"{base}bias", bias)
-    return TensorMap(f"gram-t {variant}", tensors, IGNORED, PREFIXES, verified)
+    return TensorMap(f"gram-t {variant}", tensors, IGNORED, PREFIXES, variant in VERIFIED)
