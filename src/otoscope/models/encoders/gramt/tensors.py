@@ -6,7 +6,7 @@ from otoscope.models.encoders.gramt.network import Config
 from otoscope.models.encoders.tensor_map import Source, TensorMap
 
 #: Variants whose names, shapes and embeddings were compared with the public repository.
-VERIFIED = frozenset({"patch"})
+VERIFIED = frozenset({"patch", "time"})
 
 _DECODER = "the decoder serves training only"
 _FRONT = "the front end is computed from its formula"
