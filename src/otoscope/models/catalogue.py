@@ -47,6 +47,13 @@ for _name, (_target, _summary) in _OBSERVERS.items():
     MODELS.add(_name, f"otoscope.models.observers.adapter:{_target}", _summary, kind="observer")
 
 MODELS.add(
+    "gram-t",
+    "otoscope.models.encoders.gramt.encoder:gram_t",
+    "GRAM-T binaural: log-mel of both ears, vision transformer over windows of 2 s",
+    kind="encoder",
+)
+
+MODELS.add(
     "embeddings",
     "otoscope.models.encoders.imported:ImportedEmbeddings",
     "embeddings computed elsewhere: path=E.npy,manifest=manifest.jsonl",

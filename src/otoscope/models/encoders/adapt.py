@@ -91,7 +91,8 @@ def adapt(
             return ReferenceEncoder(made, random_seed=random_seed)
         if init is not None:
             raise UsageError(f"{name!r} takes no init", fix="Give its class init and seed parameters of its own.")
-        return made
+        move = getattr(made, "on", None)  # encoders of ours that run where they are told
+        return move(device) if callable(move) and factory is not None else made
     if callable(getattr(made, "encode", None)):
         if init == "random":
             raise UsageError(
