@@ -91,6 +91,8 @@ def adapt(
             return ReferenceEncoder(made, random_seed=random_seed)
         if init is not None:
             raise UsageError(f"{name!r} takes no init", fix="Give its class init and seed parameters of its own.")
+        if factory is not None and isinstance(getattr(made, "device", None), str):
+            made.device = device  # made here and not loaded yet
         return made
     if callable(getattr(made, "encode", None)):
         if init == "random":
