@@ -161,7 +161,7 @@ def test_merging_outside(tensors, write, sizes) -> None:
 
 def test_level(tensors, write, sizes) -> None:
     x, path = sound(), write(tensors)
-    quiet = Audio(x.samples * np.float32(1e-4), x.rate)
+    quiet = Audio(x.samples * np.float32(1e-6), x.rate)
     assert gap(frames(path, sizes, quiet), frames(path, sizes, x)) < TOLERANCE
     assert gap(frames(path, sizes, quiet, level="none"), frames(path, sizes, x, level="none")) > TOLERANCE
     silence = Audio(np.zeros((2, 2_000), dtype=np.float32), RATE)
