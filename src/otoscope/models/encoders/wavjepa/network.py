@@ -23,7 +23,7 @@ class Sizes:
     heads: int = 12
     depth: int = 12
     hidden: int = 3072
-    window: int = 32_160
+    window: int = 32_159
     shared: bool = False
 
     @property

@@ -1,7 +1,8 @@
 """How a sound of any length becomes windows of WavJEPA-Nat, and which tokens are kept.
 
-A window has 32160 samples (2.01 s at 16 kHz), which is what 200 tokens of 10 ms need. The last window is filled with
-zeros; tokens of the filling are neither attended to nor kept. Facts from the public repository of arXiv 2509.23238.
+A window has 32159 samples: 2.01 * 16000, cut to a whole number in floating point by the public code. The last window is
+filled with zeros; tokens of the filling are neither attended to nor kept. Facts from the public repository of
+arXiv 2509.23238.
 """
 
 from __future__ import annotations
