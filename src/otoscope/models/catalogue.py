@@ -22,6 +22,13 @@ MODELS.add(
     kind="encoder",
 )
 
+MODELS.add(
+    "wavjepa-nat",
+    "otoscope.models.encoders.wavjepa.adapter:wavjepa_nat",
+    "WavJEPA-Nat: convolutions per ear, joint transformer; tokens per ear",
+    kind="encoder",
+)
+
 _REFERENCES = {
     "left-only": ("left_only:LeftOnly", "log-mel of the left ear: 0 dB by construction"),
     "mono-sum": ("mono_sum:MonoSum", "log-mel of (L + R) / 2: undefined by construction"),

@@ -91,8 +91,12 @@ def adapt(
             return ReferenceEncoder(made, random_seed=random_seed)
         if init is not None:
             raise UsageError(f"{name!r} takes no init", fix="Give its class init and seed parameters of its own.")
-        move = getattr(made, "on", None)  # encoders of ours that run where they are told
-        return move(device) if callable(move) and factory is not None else made
+        if factory is not None:  # made here and not loaded yet: encoders of ours run where they are told
+            if callable(getattr(made, "on", None)):
+                return made.on(device)
+            if isinstance(getattr(made, "device", None), str):
+                made.device = device
+        return made
     if callable(getattr(made, "encode", None)):
         if init == "random":
             raise UsageError(

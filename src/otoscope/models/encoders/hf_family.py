@@ -149,6 +149,9 @@ _MODULES = {
     "dac": ("hf_codecs", "Dac"),
     "mimi": ("hf_codecs", "Mimi"),
     "xcodec": ("hf_codecs", "Xcodec"),
+    **dict.fromkeys(
+        ("wavjepa", "wavjepa-base", "wavjepa-nat", "wavjepa_nat", "wavjepa-nat-base"), ("hf_wavjepa", "WavJepaRemote")
+    ),
 }
 
 

@@ -156,5 +156,47 @@ CARDS: tuple[Card, ...] = (
     ),
 )
 
+_NAT_LICENCE = "code BSD-3-Clause; weights: " + _UNSTATED
+_NAT_SOURCE = "Yuksel et al. 2025, arXiv 2509.23238"
+
+#: Read by an implementation of ours (see the package ``wavjepa``). The revision is the one that public projects name.
+WAVJEPA_NAT = _card(
+    "wavjepa-nat",
+    "labhamlet/wavjepa-nat-base",
+    "wavjepa-nat",
+    "WavJEPA-Nat: convolutions per ear, joint transformer (our implementation)",
+    12,
+    channels=2,
+    licence=_NAT_LICENCE,
+    source=_NAT_SOURCE,
+    revision="15d95ff67fa98117b17e83a1653bbca97877ff6f",
+    notes=(
+        "the public runtime averages tokens over the ears before time, where antisymmetric responses cancel: compare "
+        "merge=mean, concat and difference",
+        "each ear has convolutions of its own, so swapping the ears is no invariance",
+        "hears windows of 2.01 s, each brought to mean 0 and deviation 1 over both ears and its zero filling together",
+        "the public runtime appends a whole window of zeros to multiples of 2.01 s; its tokens are dropped",
+    ),
+    breaks=("padding invariance: appended zeros are heard as silence, in the front end's norm and in the attention",),
+)
+#: The same checkpoint through its own code: --trust-remote-code and a pinned revision.
+WAVJEPA_NAT_REMOTE = Card(
+    name="labhamlet/wavjepa-nat-base",
+    capability="encoder",
+    summary="WavJEPA-Nat through the code of its checkpoint",
+    rate=16_000,
+    channels=2,
+    cues=_WAVE,
+    licence=_NAT_LICENCE,
+    hub_id="labhamlet/wavjepa-nat-base",
+    source=_NAT_SOURCE,
+    notes=(
+        "runs Python code of the checkpoint: --trust-remote-code and revision=COMMIT; wavjepa-nat runs none",
+        "frames are one per ear where that code keeps the ears apart, else the average over them",
+    ),
+    breaks=WAVJEPA_NAT.breaks,
+    extra={"model_type": "wavjepa-nat"},
+)
+
 BY_NAME: dict[str, Card] = {card.name: card for card in CARDS}
-BY_HUB_ID: dict[str, Card] = {card.hub_id: card for card in CARDS if card.hub_id}
+BY_HUB_ID: dict[str, Card] = {card.hub_id: card for card in (*CARDS, WAVJEPA_NAT_REMOTE) if card.hub_id}

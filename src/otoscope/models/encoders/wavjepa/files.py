@@ -1,0 +1,53 @@
+"""Find and read the weights of WavJEPA-Nat. Code of the checkpoint is never run, pickled objects are never made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otoscope.core.errors import ModelError
+from otoscope.models.encoders.hub_cards import WAVJEPA_NAT
+
+FILE = "model.safetensors"
+
+
+def find(path: str | None, revision: str | None) -> Path:
+    """The weight file: ``path`` (a file, or a folder with one), else the hub's cache or, last, a download. Raises
+    :class:`ModelError` that says which file to get, from where, and under which licence."""
+    if path is None:
+        from otoscope.models.encoders.hf_files import locate
+
+        snapshot = locate(str(WAVJEPA_NAT.hub_id), revision, weights=True, code=False, licence=WAVJEPA_NAT.licence)
+        if len(snapshot.weights) != 1:
+            raise ModelError("weights in several files are not read here", where=str(snapshot.folder))
+        return snapshot.folder / snapshot.weights[0]
+    given = Path(path).expanduser()
+    file = given / FILE if given.is_dir() else given
+    if not file.is_file():
+        raise ModelError(
+            f"there is no {file}: it is {FILE} of {WAVJEPA_NAT.hub_id}; licence: {WAVJEPA_NAT.licence}",
+            where=WAVJEPA_NAT.name,
+            fix=f"Where there is a network: hf download {WAVJEPA_NAT.hub_id} {FILE} --revision {revision}.",
+        )
+    return file
+
+
+def read(file: Path) -> Mapping[str, Any]:
+    """Tensors by name, from safetensors or a PyTorch file (whose ``state_dict`` entry counts, if it has one)."""
+    import torch
+    from safetensors.torch import load_file
+
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as e:  # either library's own errors
+        text = " ".join(str(e).split())[:200]
+        raise ModelError(
+            f"cannot be read: {type(e).__name__}: {text}", where=str(file), fix="Use a safetensors file."
+        ) from e
+    state = found.get("state_dict", found) if isinstance(found, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise ModelError("holds no state dict of tensors", where=str(file), fix="Use a safetensors file.")
+    return state
