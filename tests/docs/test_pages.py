@@ -131,4 +131,5 @@ def test_examples_are_what_the_pages_say(tmp_path):
     assert len(commands) == 3
     reader = runner.Reader(tmp_path)
     for command in commands:
-        reader.run(["bash", "-c", command], command, ok=True)
+        if "quick.toml" not in command:  # the tutorial runs it
+            reader.run(["bash", "-c", command], command, ok=True)
