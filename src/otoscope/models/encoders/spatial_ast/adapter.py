@@ -204,7 +204,8 @@ class SpatialEncoder:
         by_time = h[:, 3:].unflatten(1, (columns, -1)).mean(dim=2)
         real = columns
         if self._hop_s is not None:
-            real = min(columns, max(1, int(n / RATE / self._hop_s)))
+            last = (n // 320) * 1023 / 1000  # where the sound's last spectrum stands after stretching
+            real = min(columns, max(1, int((last + 1) // 16)))
         return by_time[:, None, :real]
 
 
