@@ -28,6 +28,18 @@ MODELS.add(
     "WavJEPA-Nat: convolutions per ear, joint transformer; tokens per ear",
     kind="encoder",
 )
+MODELS.add(
+    "spatial-ast",
+    "otoscope.models.encoders.spatial_ast.adapter:spatial_ast",
+    "Spatial-AST: log-mel and interaural phase, ViT-B; 10 s at 32 kHz (weights CC BY-NC 4.0)",
+    kind="encoder",
+)
+MODELS.add(
+    "dspast",
+    "otoscope.models.encoders.spatial_ast.adapter:dspast",
+    "DSpAST: adds cross-correlation and level difference, three branches; stage=1, 2, 3 (weights CC BY-NC 4.0)",
+    kind="encoder",
+)
 
 _REFERENCES = {
     "left-only": ("left_only:LeftOnly", "log-mel of the left ear: 0 dB by construction"),
