@@ -104,6 +104,7 @@ def test_failed_items_are_exit_code_1_and_say_why(tmp_path):
         (["run", "bmld", "--condition", "phase-onyl"], 2, "phase-only"),
         (["run", "bmld", "--condition", "vocoder:carriers=none"], 2, "carriers"),
         (["run", "bmld", "--condition", "vocoder:depth=3"], 2, "depth"),
+        (["run", "bmld", "--condition", "magnitude-only:needs=x"], 2, "needs"),
         (["run", "bmld", "--intervention", "headrouter"], 2, "headrouter"),
         (["run", "bmld", "--shard", "3/2"], 2, "i/n"),
         (["run", "bmld", "--workers", "0"], 2, "workers"),
@@ -225,6 +226,7 @@ def test_ls_and_show(tmp_path):
     assert "phase-only" in {c["name"] for c in listed["conditions"]}
     assert "magnitude" in otoscope("show", "logmel-ild").stdout
     assert "chen2026" in otoscope("show", "bmld").stdout
+    assert "threshold_db" in otoscope("show", "bmld/threshold").stdout
     card = json.loads(otoscope("show", "hubert-large", "--json").stdout)
     assert card[0]["hub id"].startswith("facebook/")
 

@@ -282,6 +282,6 @@ def test_refuses_what_is_no_run(tmp_path: Path) -> None:
 
 
 def test_says_where_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    monkeypatch.setattr(Run, "read", classmethod(lambda cls, directory: Run("x", [])))
+    monkeypatch.setattr(Run, "read", classmethod(lambda cls, directory, scores=None: Run("x", [])))
     with pytest.raises(StoreError, match="nowhere"):
         write_report(tmp_path, tmp_path / "nowhere" / "page.html")

@@ -13,7 +13,7 @@ from otoscope.cli._common import json_option, print_json, print_table
 @click.command(
     epilog="""\b
 Examples:
-  otoscope compare runs/bmld --between model --baseline logmel-ild --metric delta_bmld_db
+  otoscope compare runs/bmld --between model --baseline logmel-ild --metric delta_ungated_db
   otoscope compare runs/bmld --between condition --baseline intact"""
 )
 @click.argument("dir", type=click.Path())

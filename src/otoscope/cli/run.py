@@ -97,12 +97,16 @@ def _run(exp: Any, settings: Any, directory: Path, workers: int, as_json: bool) 
     except KeyboardInterrupt:
         click.echo("otoscope: interrupted; run the same command again to finish what is missing", err=True)
         return 130
-    page = _report(directory) if summary.complete else None
+    from otoscope.experiments.scores import scores_of
+    from otoscope.report.page import write_report
+
+    scores = scores_of(directory)
+    page = str(write_report(directory, scores=scores)) if summary.complete else None
     counts = {"items": summary.n_items, "done": summary.n_done, "failed": summary.n_failed}
     if as_json:
         print_json({"directory": str(directory), **counts, "complete": summary.complete, "report": page})
         return summary.exit_code
-    _findings(directory)
+    _findings(directory, scores)
     click.echo(f"{summary.n_done} of {summary.n_items} items done, {summary.n_failed} failed")
     if summary.n_failed:
         click.echo(f"the failed items say why: otoscope results {directory} --failed")
@@ -113,18 +117,12 @@ def _run(exp: Any, settings: Any, directory: Path, workers: int, as_json: bool) 
     return summary.exit_code
 
 
-def _findings(directory: Path) -> None:
+def _findings(directory: Path, scores: Any) -> None:
     from otoscope.experiments.scores import findings_of
 
-    for title, header, rows in findings_of(directory):
+    for title, header, rows in findings_of(directory, scores):
         print_table(header, rows, title=title)
         click.echo()
-
-
-def _report(directory: Path) -> str:
-    from otoscope.report.page import write_report
-
-    return str(write_report(directory))
 
 
 def _dry_run(exp: Any, settings: Any, directory: Path, as_json: bool) -> int:

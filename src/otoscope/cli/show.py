@@ -47,8 +47,11 @@ def command(name: str, as_json: bool) -> None:
 def _model(name: str) -> dict[str, Any] | None:
     from otoscope.models.catalogue import MODELS
     from otoscope.models.resolve import card_for
+    from otoscope.tasks.catalogue import TASKS
 
     spec = parse_spec(name)
+    if spec.name in TASKS:  # tasks have a slash in their names, like hub ids
+        return None
     if spec.name not in MODELS and not ("/" in spec.name or spec.name.startswith("file:")):
         return None
     card = card_for(spec)

@@ -30,17 +30,20 @@ from otoscope.report.sections.failures import failures
 from otoscope.report.sections.generic import generic
 from otoscope.report.sections.provenance import provenance
 from otoscope.results.files import store_errors
+from otoscope.results.scoring import Score
 
 #: Sections of a family of tasks (the part of the name before the slash). A later study adds its line here.
 SECTIONS: Mapping[str, Callable[[Run], list[Section]]] = {"bmld": bmld}
 
 
-def write_report(directory: str | Path, out: str | Path | None = None) -> Path:
+def write_report(
+    directory: str | Path, out: str | Path | None = None, *, scores: Sequence[Score] | None = None
+) -> Path:
     """Write the page of a run directory; returns its path (default ``DIR/report.html``).
 
     Raises :class:`~otoscope.core.errors.StoreError` on what is no run directory, and where the page cannot be written.
     """
-    run = Run.read(directory)
+    run = Run.read(directory, scores)
     target = Path(out) if out is not None else Path(directory) / "report.html"
     _write(target, render(run).encode("utf-8"))
     return target

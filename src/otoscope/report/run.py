@@ -45,13 +45,14 @@ class Run:
     failures: Sequence[Failures] = field(default=())
 
     @classmethod
-    def read(cls, directory: str | Path | Results) -> Run:
+    def read(cls, directory: str | Path | Results, scores: Sequence[Score] | None = None) -> Run:
         """Read a directory. Raises :class:`~otoscope.core.errors.StoreError` on what is not a run directory."""
         store = directory if isinstance(directory, Results) else Results.open(directory)
         # A run that was killed has rows that its cells do not count yet.
         cells = [_counted(store, c) for c in store.cells() if c.status != "superseded"]
         failures = [f for c in cells if (f := _failures(store, c)) is not None]
-        return cls(store.path.resolve().name, scores_of(store), cells, store.experiment()["runs"], failures)
+        found = scores_of(store) if scores is None else list(scores)
+        return cls(store.path.resolve().name, found, cells, store.experiment()["runs"], failures)
 
     @property
     def title(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from otoscope.core.errors import UsageError
@@ -76,7 +76,7 @@ class RungCondition:
         known = RUNGS[self.name]
         module, _, attribute = known.target.partition(":")
         factory = getattr(importlib.import_module(module), attribute)
-        free = [f for f in factory.__dataclass_fields__ if f not in known.fixed]
+        free = [f.name for f in fields(factory) if f.name not in known.fixed]
         for key, _value in self.params:
             if key not in free:
                 near = suggestions(key, free) or free
