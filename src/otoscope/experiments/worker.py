@@ -62,6 +62,7 @@ class Worker:
         self.store = Results.open(job.run_dir)
         self.workshop = Workshop(job.settings)
         self._loaded: dict[int, Exception | None] = {}
+        self._work_done = 0
 
     def run(self) -> None:
         # BLAS threads that wait for each other cost many times what they save on matrices of this size; the threads
@@ -76,8 +77,6 @@ class Worker:
             pending = [cell for cell in pending if not self._advance(cell)]
             if pending and self._work_done == before:
                 time.sleep(POLL_S)
-
-    _work_done = 0
 
     def _advance(self, planned: Planned) -> bool:
         """Do what can be done of a cell now; True once nothing of it is left for this worker."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from otoscope.audio.binaural_presets import CHEN2026, FREQUENCIES_HZ
 from otoscope.core.naming import parse_spec
 from otoscope.results.scoring import Score
+from otoscope.tasks.bmld.literature import paper
 from otoscope.tasks.bmld.verdict import Evidence, verdicts
 
 Table = tuple[str, list[str], list[list[Any]]]
@@ -90,19 +89,12 @@ def _published(scores: Sequence[Score]) -> Table:
         return title, header, []
     rows: list[list[Any]] = [
         [series["model"], f"published: {series['quantity']}", *(_db(v) for v in series["values"])]
-        for series in published()["series"]
+        for series in paper()["series"]
         if series["figure"] == "1a"
     ]
     for model, values in measured.items():
         rows.append([model, "measured here", *(_db(values.get(f)) for f in FREQUENCIES_HZ)])
     return title, header, rows
-
-
-def published() -> dict[str, Any]:
-    """The paper's numbers as data: ``data/published_chen2026.json``, each series with its evidence."""
-    text = (files("otoscope.tasks.bmld") / "data" / "published_chen2026.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
 
 
 def _db(value: float | None) -> str | None:

@@ -15,7 +15,7 @@ inside the margin or the null band), **unresolved** (this run could not tell), *
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -62,7 +62,6 @@ class Evidence:
     cells: int = 0
     unmasking: float | None = None
     reversal: float | None = None
-    extra: Mapping[str, float] = field(default_factory=dict)
 
 
 def verdicts(scores: Sequence[Score], task: str = "bmld") -> list[Evidence]:
