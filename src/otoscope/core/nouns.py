@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from otoscope.core.audio import Audio
 from otoscope.core.items import Factor, Item
+from otoscope.core.sites import SiteMap
 
 Capability = Literal["encoder", "observer", "audiolm", "separator"]
 Layer = int | str
@@ -40,7 +41,37 @@ class Decide:
     about: Mapping[str, Factor] = field(default_factory=dict)
 
 
-Request = Encode | Decide
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time, in seconds, that holds the wanted sound (``+``) or does not (``-``)."""
+
+    start_s: float
+    end_s: float
+    sign: Literal["+", "-"] = "+"
+
+
+@dataclass(frozen=True)
+class StemPrompt:
+    """Which sound of a mixture is meant: in words, by spans of time, or both. Empty: no prompt."""
+
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class Separate:
+    """Split the input ``mixture`` by ``prompt``. ``noise_seed`` fixes the start of a generative model, so that two runs
+    of one item differ by the intervention alone. ``inputs`` are all that scoring needs rendered (the true stems too).
+    ``against_bare``: the task also wants what the model gives without any intervention, for the same noise."""
+
+    inputs: tuple[str, ...]
+    mixture: str
+    prompt: StemPrompt
+    noise_seed: int
+    against_bare: bool = False
+
+
+Request = Encode | Decide | Separate
 
 
 # --- what a model gives -----------------------------------------------------------------------------------------
@@ -62,6 +93,29 @@ class Embedded:
 
     vectors: Mapping[Layer, Mapping[str, NDArray[np.float32]]]
     again: Mapping[Layer, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Stems:
+    """What a separator made of one mixture, exactly as long as the mixture. ``latents`` ``[T, C]`` are the final state
+    (target channels, then residual channels) where the model has one; ``evaluations`` counts network calls."""
+
+    target: Audio
+    residual: Audio
+    latents: NDArray[np.float32] | None = None
+    evaluations: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Separated:
+    """What the runner hands to ``Task.score`` for a :class:`Separate`. ``signals`` are the rendered inputs, ``bare`` is
+    the unmodified output where it was asked for (the same object as ``stems`` where nothing intervened), ``done`` is
+    what the intervention says it did: numbers by name, such as ``saved_self_attention``."""
+
+    stems: Stems
+    signals: Mapping[str, Audio]
+    bare: Stems | None = None
+    done: Mapping[str, float] = field(default_factory=dict)
 
 
 #: What the runner hands to ``Task.score`` for a :class:`Decide`: numbers (or vectors) by name.
@@ -117,6 +171,35 @@ class Observer(Model, Protocol):
 
 
 @runtime_checkable
+class Separator(Model, Protocol):
+    def separate(
+        self, mixtures: Sequence[Audio], prompts: Sequence[StemPrompt], noise_seeds: Sequence[int]
+    ) -> list[Stems]:
+        """Stems of each mixture, all at ``card.rate``, each as if it were alone (no padding is shared)."""
+        ...
+
+
+@runtime_checkable
+class Sited(Protocol):
+    """A model whose network has named places. ``network`` is the ``torch.nn.Module`` that interventions act in, loaded;
+    ``sites`` describes it."""
+
+    @property
+    def network(self) -> Any: ...
+
+    @property
+    def sites(self) -> SiteMap: ...
+
+
+class InterventionReport(Protocol):
+    """What an intervention's context yields."""
+
+    def drain(self) -> Mapping[str, float]:
+        """What was done since the last call, as numbers by name; then start counting anew."""
+        ...
+
+
+@runtime_checkable
 class Condition(Protocol):
     """A named, serialisable change of an item's stimulus. ``label`` is its JSON identity."""
 
@@ -128,11 +211,12 @@ class Condition(Protocol):
 
 @runtime_checkable
 class Intervention(Protocol):
-    """One change inside a model, never of the stimulus; leaving the context restores the model bit for bit."""
+    """One change inside a model, never of the stimulus; leaving the context restores the model bit for bit. The context
+    gives an :class:`InterventionReport`, or None where there is nothing to report."""
 
     def identity(self) -> Mapping[str, Any]: ...
 
-    def on(self, model: Model) -> AbstractContextManager[Any]: ...
+    def on(self, model: Model) -> AbstractContextManager[InterventionReport | None]: ...
 
 
 # --- rows and tasks ---------------------------------------------------------------------------------------------
@@ -176,7 +260,7 @@ class Task(Protocol):
 
     def request(self, item: Item, card: Card) -> Request: ...
 
-    def score(self, item: Item, output: Embedded | Decision) -> list[Row]: ...
+    def score(self, item: Item, output: Embedded | Decision | Separated) -> list[Row]: ...
 
     def fit_readout(self, items: Sequence[Item], outputs: Sequence[Any]) -> list[tuple[Item, list[Row]]]: ...
 

@@ -185,7 +185,7 @@ def _output(bench: Bench, asked: _Asked, known: Mapping[str, Any]) -> tuple[Any,
     layers = list(next(iter(per_name.values())))
     vectors = {layer: {name: v[layer] for name, v in per_name.items()} for layer in layers}
     again: Vectors = {}
-    if asked.request.repeat:
+    if isinstance(asked.request, Encode) and asked.request.repeat:
         found = known["again:" + asked.keys[asked.request.repeat]]
         if isinstance(found, _Broken):
             raise found.error
