@@ -2,7 +2,8 @@
 
 Nothing is downloaded, imported or read before it is needed: the card of a known checkpoint costs nothing, the identity
 reads files (config, feature extractor, sha256 of the weights), :meth:`PretrainedEncoder.load` builds the network.
-``init=random`` builds the same architecture with fresh weights and needs no weight file.
+``init=random`` builds the same architecture with fresh weights: of a name in ``published_configs.py`` without any file,
+else from the checkpoint's config alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import Checkpoint
 from otoscope.models.encoders.contract import BATCH, check_inputs, equal_length_batches
 from otoscope.models.encoders.hf_family import Family, check_options, family_of
-from otoscope.models.encoders.hf_files import Snapshot, locate
+from otoscope.models.encoders.hf_files import Architecture, Snapshot, locate
+from otoscope.models.encoders.published_configs import published_config
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
@@ -103,6 +105,9 @@ class PretrainedEncoder:
             raise self._failure
         if self._snapshot is None:
             c = self.checkpoint
+            if (known := self._built_in()) is not None:
+                self._snapshot = Architecture.of(known)
+                return self._snapshot
             licence = self._known.licence if self._known else ""
             try:
                 self._snapshot = locate(
@@ -112,6 +117,13 @@ class PretrainedEncoder:
                 self._failure = e
                 raise
         return self._snapshot
+
+    def _built_in(self) -> Mapping[str, Any] | None:
+        """The architecture from the list in the package: for random weights of a known name, wherever its files are."""
+        c, card = self.checkpoint, self._known
+        if not c.random or card is None or c.source != card.hub_id or c.revision is not None:
+            return None
+        return published_config(card.name, card.extra["model_type"])
 
     def _uses_code(self) -> bool:
         """Whether the checkpoint brings Python code that must run; refuses it unless trusted and pinned."""
@@ -144,16 +156,9 @@ class PretrainedEncoder:
         return self._family
 
     def _configure(self) -> Family:
-        from transformers import AutoConfig, AutoFeatureExtractor
-
         c, code = self.checkpoint, self._uses_code()
-        folder = str(self.files.folder)
-        how = {"local_files_only": True, "trust_remote_code": code}
         try:
-            config = AutoConfig.from_pretrained(folder, **how)
-            extractor = None
-            if self.files.preprocessor() is not None:
-                extractor = AutoFeatureExtractor.from_pretrained(folder, **how)
+            config, extractor = self.files.library_config(code=code), self.files.extractor(code=code)
         except Exception as e:
             raise ModelError(f"its config cannot be used: {_first_line(e)}", where=c.name) from e
         return family_of(config.model_type)(config, extractor, dict(c.options), c.name)

@@ -7,7 +7,7 @@ objects; nothing else is ever opened. Where files are missing the error is one l
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,20 @@ class Snapshot:
     def config(self) -> dict[str, Any]:
         return read_json(self.folder / CONFIG)
 
+    def library_config(self, *, code: bool) -> Any:
+        """The library's config object."""
+        from transformers import AutoConfig
+
+        return AutoConfig.from_pretrained(str(self.folder), local_files_only=True, trust_remote_code=code)
+
+    def extractor(self, *, code: bool) -> Any:
+        """The library's feature extractor, None where the checkpoint describes none."""
+        if self.preprocessor() is None:
+            return None
+        from transformers import AutoFeatureExtractor
+
+        return AutoFeatureExtractor.from_pretrained(str(self.folder), local_files_only=True, trust_remote_code=code)
+
     def preprocessor(self) -> dict[str, Any] | None:
         for name in PREPROCESSORS:
             if (self.folder / name).is_file():
@@ -61,6 +75,29 @@ class Snapshot:
         if code:
             out["code"] = files_digest(self.folder, [p.name for p in sorted(self.folder.glob("*.py"))])
         return out
+
+
+@dataclass(frozen=True)
+class Architecture(Snapshot):
+    """The architecture of a known checkpoint without its files: enough for random weights."""
+
+    described: Mapping[str, Any]
+
+    @staticmethod
+    def of(described: Mapping[str, Any]) -> Architecture:
+        return Architecture(Path(), (), described)
+
+    def config(self) -> dict[str, Any]:
+        return dict(self.described)
+
+    def preprocessor(self) -> None:
+        return None
+
+    def library_config(self, *, code: bool) -> Any:
+        from transformers import AutoConfig
+
+        known = self.config()
+        return AutoConfig.for_model(known.pop("model_type"), **known)
 
 
 def locate(source: str, revision: str | None, *, weights: bool, code: bool, licence: str = "") -> Snapshot:
