@@ -220,6 +220,14 @@ def test_every_verb_has_help_with_an_example():
         assert "Example" in text
 
 
+def test_convert_says_what_is_wrong(tmp_path):
+    for name, code, said in (("gram-t", 3, "no such file"), ("hubert-large", 2, "transformers reads its checkpoint")):
+        found = otoscope("convert", name, tmp_path / "none.pt", tmp_path / "out.safetensors")
+        assert (found.returncode, found.stdout) == (code, "")
+        assert said in found.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_ls_and_show(tmp_path):
     listed = json.loads(otoscope("ls", "--json").stdout)
     assert {"bmld", "bmld/threshold", "bmld/speech"} <= {t["name"] for t in listed["tasks"]}

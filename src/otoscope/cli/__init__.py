@@ -21,6 +21,7 @@ VERBS = {
     "results": "Print the scores of a run directory.",
     "compare": "Paired comparisons between models, conditions or interventions.",
     "report": "Write the run's page: one HTML file that needs no network.",
+    "convert": "Write a published checkpoint as safetensors; say what became of every tensor.",
     "merge": "Join the directories of a run that was done in shards.",
     "data": "Look at audio data; export stimuli for models that run elsewhere.",
 }

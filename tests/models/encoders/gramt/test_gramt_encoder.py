@@ -16,6 +16,7 @@ from otoscope.core.naming import parse_spec
 from otoscope.models.conformance import check
 from otoscope.models.encoders.gramt import network
 from otoscope.models.encoders.gramt.tensors import gramt_map
+from otoscope.models.encoders.tensor_map import blueprint
 from otoscope.models.resolve import card_for, random_twin, resolve, twin_refusal
 
 TINY = network.Config(patch=(16, 8), width=16, heads=4, depth=12, hidden=32)
@@ -64,8 +65,8 @@ def test_seeds_layers_and_tails() -> None:
 @pytest.mark.usefixtures("tiny")
 def test_weights_from_a_path(tmp_path) -> None:
     gen = torch.Generator().manual_seed(2)
-    sources = gramt_map(TINY, "patch").tensors.values()
-    state = {f"model.{s.name}": 0.3 * torch.randn(*s.shape, generator=gen) for s in sources}
+    table, shapes = gramt_map("patch"), blueprint(lambda: network.GramT(TINY))
+    state = {f"model.{table.source(k)}": 0.3 * torch.randn(*s, generator=gen) for k, s in shapes.items()}
     save_file(state, str(tmp_path / "model.safetensors"))
     torch.save({"state_dict": {k.removeprefix("model."): v for k, v in state.items()}}, tmp_path / "step.ckpt")
     folder, file = resolve(f"gram-t:path={tmp_path}"), resolve(f"gram-t:path={tmp_path / 'step.ckpt'}")
@@ -73,7 +74,7 @@ def test_weights_from_a_path(tmp_path) -> None:
     assert "weights" in folder.identity()["encoder"]
     del state["model.cls_token"]
     save_file(state, str(tmp_path / "model.safetensors"))
-    with pytest.raises(ModelError, match=r"lacks model\.cls_token"):
+    with pytest.raises(ModelError, match=r"lacks 1 .*: cls_token"):
         resolve(f"gram-t:path={tmp_path}").load()
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from otoscope.core.errors import InputError, ModelError
-from otoscope.models.encoders.gramt.network import RATE, Config, GramT, LogMel, sincos_positions
+from otoscope.models.encoders.gramt.network import RATE, VARIANTS, Config, GramT, LogMel, sincos_positions
 from otoscope.models.encoders.gramt.tensors import gramt_map
-from otoscope.models.encoders.tensor_map import apply
+from otoscope.models.encoders.tensor_map import apply, blueprint, shapes_of
 
 TINY = Config(patch=(16, 8), width=16, heads=4, depth=2, hidden=32)
 
@@ -21,14 +21,33 @@ def sound(n: int, seed: int = 0) -> torch.Tensor:
 def published(config: Config = TINY, seed: int = 3, prefix: str = "model.") -> dict[str, torch.Tensor]:
     """Random tensors under the published names, all large enough that a swap shows."""
     gen = torch.Generator().manual_seed(seed)
-    table = gramt_map(config, "patch").tensors.values()
-    state = {prefix + s.name: 0.4 * torch.randn(*s.shape, generator=gen) for s in table}
+    d, hidden, tokens = config.width, config.hidden, config.grid[0] * config.grid[1]
+    shapes: dict[str, tuple[int, ...]] = {
+        "cls_token": (1, 1, d),
+        "encoder.pos_embedding": (1, 1 + tokens, d),
+        "patch_embed.proj.weight": (d, 2, *config.patch),
+        "patch_embed.proj.bias": (d,),
+        "encoder.ln.weight": (d,),
+        "encoder.ln.bias": (d,),
+    }
+    for i in range(config.depth):
+        for name, out, into in (
+            ("self_attention.in_proj_", 3 * d, d),
+            ("self_attention.out_proj.", d, d),
+            ("mlp.0.", hidden, d),
+            ("mlp.3.", d, hidden),
+        ):
+            shapes[f"encoder.layers.encoder_layer_{i}.{name}weight"] = (out, into)
+            shapes[f"encoder.layers.encoder_layer_{i}.{name}bias"] = (out,)
+        norms = [f"ln_{k}.{w}" for k in (1, 2) for w in ("weight", "bias")]
+        shapes |= {f"encoder.layers.encoder_layer_{i}.{name}": (d,) for name in norms}
+    state = {prefix + k: 0.4 * torch.randn(*shape, generator=gen) for k, shape in shapes.items()}
     return {**state, f"{prefix}mask_token": torch.zeros(1, 1, 8), "mel_spec.melspec.mel_scale.fb": torch.zeros(3)}
 
 
 def ours(state: dict[str, torch.Tensor], **more: bool) -> GramT:
     network = GramT(TINY, **more).eval()
-    network.load_state_dict(apply(state, gramt_map(TINY, "patch"), "test")[0])
+    network.load_state_dict(apply(state, gramt_map("patch"), shapes_of(network), "test")[0])
     return network
 
 
@@ -173,17 +192,28 @@ def test_positions() -> None:
 
 
 def test_every_tensor_of_the_network_is_mapped() -> None:
-    network = GramT(TINY)
-    table = gramt_map(TINY, "patch")
-    assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == {
-        k: s.shape for k, s in table.tensors.items()
-    }
+    table, shapes = gramt_map("patch"), shapes_of(GramT(TINY))
     for prefix in ("", "model.", "encoder.model."):
-        _, report = apply(published(prefix=prefix), table, "test")
-        assert report.prefix == prefix
+        state = published(prefix=prefix)
+        _, report = apply(state, table, shapes, "test")
+        assert {name: shape for name, _, shape in report.used} == {
+            k: tuple(v.shape) for k, v in state.items() if not k.startswith("mel_spec") and "mask" not in k
+        }
         assert {why for _, why in report.ignored} == {
             "the decoder serves training only",
             "the front end is computed from its formula",
         }
     with pytest.raises(ModelError, match="another shape"):
-        apply(published(), gramt_map(Config(patch=(8, 8), width=16, heads=4, depth=2, hidden=32), "patch"), "test")
+        apply(published(Config(patch=(8, 8), width=16, heads=4, depth=2, hidden=32)), table, shapes, "test")
+
+
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_the_published_sizes(variant: str) -> None:
+    config = VARIANTS[variant]
+    shapes = blueprint(lambda: GramT(config))
+    low, time = config.grid
+    assert len(shapes) == 150
+    assert shapes["positions"] == (1, 1 + low * time, 768)
+    assert shapes["patches.weight"] == (768, 2, *config.patch)
+    assert shapes["blocks.11.attention.qkv.weight"] == (2304, 768)
+    assert {gramt_map(variant).source(k) for k in shapes} >= {"cls_token", "encoder.ln.weight"}

@@ -14,8 +14,10 @@ from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, ModelError, UsageError
 from otoscope.models.conformance import check
 from otoscope.models.encoders.spatial_ast.adapter import Options, SpatialEncoder
-from otoscope.models.encoders.spatial_ast.published import Published, read_tensors
-from otoscope.models.encoders.spatial_ast.trunk import Shape
+from otoscope.models.encoders.spatial_ast.published import Published
+from otoscope.models.encoders.spatial_ast.spatial_ast import SpatialAST
+from otoscope.models.encoders.spatial_ast.tensors import spatial_ast_map
+from otoscope.models.encoders.spatial_ast.trunk import Shape, draw
 from otoscope.models.resolve import resolve
 
 TINY = Shape(width=24, depth=2, heads=3, events=5)
@@ -129,10 +131,19 @@ def test_wrong_options_are_refused() -> None:
             resolve(f"spatial-ast:init=random,{options}")
 
 
-def test_reads_a_training_file_and_refuses_code(tmp_path: Path) -> None:
+def test_reads_a_training_file_and_refuses_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otoscope.models.encoders.spatial_ast.spatial_ast.Shape", lambda: TINY)
     good, bad = tmp_path / "good.pth", tmp_path / "bad.pth"
-    torch.save({"model": {"a": torch.ones(2)}, "args": argparse.Namespace(lr=1.0)}, good)
-    assert torch.equal(read_tensors(good)["a"], torch.ones(2))
-    torch.save({"model": {"a": torch.ones(2)}, "hook": Path("x").exists}, bad)
+    state = {spatial_ast_map().source(k): v for k, v in drawn(SpatialAST(TINY)).items()}
+    torch.save({"model": state, "args": argparse.Namespace(lr=1.0)}, good)
+    expected = frames(tiny("spatial-ast", seed=4), sound(10.0))
+    np.testing.assert_array_equal(resolve(f"spatial-ast:path={good}").encode([sound(10.0)])[0].frames["last"], expected)
+    torch.save({"model": state, "hook": Path("x").exists}, bad)
     with pytest.raises(ModelError, match="cannot be read"):
-        read_tensors(bad)
+        resolve(f"spatial-ast:path={bad}").load()
+
+
+def drawn(network: SpatialAST) -> dict[str, torch.Tensor]:
+    """What a random encoder of seed 4 holds, less the counters."""
+    draw(network, 4)
+    return {k: v for k, v in network.state_dict().items() if "num_batches" not in k}

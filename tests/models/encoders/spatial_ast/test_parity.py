@@ -16,9 +16,10 @@ import torch
 from otoscope.core.errors import ModelError
 from otoscope.models.encoders.spatial_ast.dspast import DSpAST
 from otoscope.models.encoders.spatial_ast.front_end import mel_weights
-from otoscope.models.encoders.spatial_ast.published import account, tensor_map
 from otoscope.models.encoders.spatial_ast.spatial_ast import SpatialAST
+from otoscope.models.encoders.spatial_ast.tensors import dspast_map, spatial_ast_map
 from otoscope.models.encoders.spatial_ast.trunk import Shape
+from otoscope.models.encoders.tensor_map import Report, apply, blueprint, shapes_of
 
 EVENTS, HEADS = 5, 3
 
@@ -180,6 +181,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 SHAPE = Shape(width=24, depth=2, heads=HEADS, frames=32, mels=32, events=EVENTS)
 NETWORKS = {"spatial-ast": SpatialAST, "dspast": DSpAST}
+MAPS = {"spatial-ast": spatial_ast_map(), "dspast": dspast_map(3)}
 BOTH = pytest.mark.parametrize("name", sorted(NETWORKS))
 
 
@@ -187,11 +189,14 @@ def state_of(name: str) -> dict[str, np.ndarray]:
     return random_state(name, SHAPE.width, SHAPE.depth, SHAPE.columns * SHAPE.bands, mel_weights(SHAPE.mels).numpy())
 
 
+def account(name: str, network: Any, state: dict[str, Any]) -> tuple[dict[str, torch.Tensor], Report]:
+    tensors = {k: torch.from_numpy(np.asarray(v)) for k, v in state.items()}
+    return apply(tensors, MAPS[name], shapes_of(network), "test")
+
+
 def load(name: str, state: dict[str, np.ndarray]) -> Any:
     network = NETWORKS[name](SHAPE).eval()
-    tensors = {k: torch.from_numpy(np.asarray(v)) for k, v in state.items()}
-    renamed, _ = account(tensors, network.state_dict(), *tensor_map(name), where="test")
-    network.load_state_dict(renamed, strict=False)
+    network.load_state_dict(account(name, network, state)[0], strict=False)
     return network
 
 
@@ -233,19 +238,30 @@ def test_a_checkpoint_with_swapped_class_tokens_is_told_apart(name: str) -> None
 
 @BOTH
 def test_every_tensor_is_accounted_for(name: str) -> None:
-    network, state = NETWORKS[name](SHAPE), {k: torch.from_numpy(np.asarray(v)) for k, v in state_of(name).items()}
-    _, report = account(state, network.state_dict(), *tensor_map(name), where="test")
-    assert set(report.used) | set(report.ignored) == set(state)
-    assert not set(report.used) & set(report.ignored)
-    assert not report.missing
-    assert not report.unknown
-    assert "Fourier" in report.ignored["spectrogram_extractor.conv_real.weight"]
+    network, state = NETWORKS[name](SHAPE), state_of(name)
+    filled, report = account(name, network, state)
+    used, ignored = {theirs for theirs, _, _ in report.used}, dict(report.ignored)
+    assert used | set(ignored) == set(state)
+    assert not used & set(ignored)
+    assert {k for k in network.state_dict() if k not in filled} == {
+        k for k in network.state_dict() if k.endswith("num_batches_tracked")
+    }
+    assert "Fourier" in ignored["spectrogram_extractor.conv_real.weight"]
+
+
+@BOTH
+def test_the_published_sizes(name: str) -> None:
+    shapes = blueprint(NETWORKS[name])
+    assert len(shapes) == {"spatial-ast": 170, "dspast": 201}[name]
+    assert shapes["trunk.positions"] == (1, 513, 768)
+    assert shapes["front.mel"] == (513, 128)
+    assert shapes["event.weight"] == (355, 768 if name == "spatial-ast" else 256)
 
 
 @BOTH
 @pytest.mark.parametrize("change", ["lacks", "unknown", "shape", "NaN"])
 def test_a_tensor_out_of_place_is_an_error_that_names_it(name: str, change: str) -> None:
-    network, state = NETWORKS[name](SHAPE), {k: torch.from_numpy(np.asarray(v)) for k, v in state_of(name).items()}
+    network, state = NETWORKS[name](SHAPE), state_of(name)
     key = "blocks.1.mlp.fc2.bias"
     value = state.pop(key)
     if change == "unknown":
@@ -253,7 +269,7 @@ def test_a_tensor_out_of_place_is_an_error_that_names_it(name: str, change: str)
     elif change == "shape":
         state[key] = value[:-1]
     elif change == "NaN":
-        state[key] = value * float("nan")
+        state[key] = value * np.float32("nan")
     with pytest.raises(ModelError, match=change) as caught:
-        account(state, network.state_dict(), *tensor_map(name), where="test")
+        account(name, network, state)
     assert "blocks." in str(caught.value)

@@ -23,6 +23,7 @@ from otoscope.models.encoders.contract import check_inputs, equal_length_batches
 
 if TYPE_CHECKING:
     from otoscope.models.encoders.gramt.network import GramT
+    from otoscope.models.encoders.tensor_map import TensorMap
 
 FILE = "model.safetensors"
 #: Seconds between frames.
@@ -132,21 +133,32 @@ class GramTEncoder:
             "then add path=FOLDER to the name.",
         )
 
+    @property
+    def tensor_map(self) -> TensorMap:
+        """How published tensors become those of :meth:`build`."""
+        from otoscope.models.encoders.gramt.tensors import gramt_map
+
+        return gramt_map(self.variant)
+
+    def build(self) -> GramT:
+        """The network, with weights from torch's generator."""
+        from otoscope.models.encoders.gramt.network import VARIANTS, GramT
+
+        return GramT(VARIANTS[self.variant], published_tail=self.tail == "published")
+
     def load(self) -> None:
         """Build the network, on its device. Raises :class:`ModelError` where weights are missing or don't fit."""
         if self._network is not None:
             return
         file = None if self.random_seed is not None else self.weights()
-        from otoscope.models.encoders.gramt.network import VARIANTS, GramT
-        from otoscope.models.encoders.gramt.tensors import gramt_map
         from otoscope.models.encoders.tensor_map import load_state
 
-        config, device = VARIANTS[self.variant], devices.pick(self.device)
+        device = devices.pick(self.device)
         devices.settle()
         with devices.seeded(self.random_seed or 0):
-            network = GramT(config, published_tail=self.tail == "published")
+            network = self.build()
         if file is not None:
-            network.load_state_dict(load_state(file, gramt_map(config, self.variant)))
+            load_state(network, file, self.tensor_map)
         self._network = network.eval().to(device)
 
     def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:

@@ -1,50 +1,36 @@
-"""Names and shapes of GRAM-T's published tensors, and where each goes in ours."""
+"""Names of GRAM-T's published tensors, and where each goes in ours."""
 
 from __future__ import annotations
 
-from otoscope.models.encoders.gramt.network import Config
-from otoscope.models.encoders.tensor_map import Source, TensorMap
+from otoscope.models.encoders.tensor_map import TensorMap
 
-#: Variants whose names, shapes and embeddings were compared with the public repository.
-VERIFIED = frozenset({"patch", "time"})
+#: (our name, published name)
+RULES: tuple[tuple[str, str], ...] = (
+    (r"cls", "cls_token"),
+    (r"positions", "encoder.pos_embedding"),
+    (r"patches\.(weight|bias)", r"patch_embed.proj.\1"),
+    (r"norm\.(weight|bias)", r"encoder.ln.\1"),
+    (r"blocks\.(\d+)\.norm([12])\.(weight|bias)", r"encoder.layers.encoder_layer_\1.ln_\2.\3"),
+    (r"blocks\.(\d+)\.attention\.qkv\.(weight|bias)", r"encoder.layers.encoder_layer_\1.self_attention.in_proj_\2"),
+    (r"blocks\.(\d+)\.attention\.out\.(weight|bias)", r"encoder.layers.encoder_layer_\1.self_attention.out_proj.\2"),
+    (r"blocks\.(\d+)\.expand\.(weight|bias)", r"encoder.layers.encoder_layer_\1.mlp.0.\2"),
+    (r"blocks\.(\d+)\.shrink\.(weight|bias)", r"encoder.layers.encoder_layer_\1.mlp.3.\2"),
+)
 
 _DECODER = "the decoder serves training only"
 _FRONT = "the front end is computed from its formula"
-
-#: Before every name: nothing (training checkpoint), ``model.`` (the hub's file), or what saving the hub's wrapper adds.
-PREFIXES = ("model.", "", "encoder.model.")
-
-_OWN = r"(?:encoder\.)?(?:model\.)?"
-IGNORED = (
-    (_OWN + r"(decoder_embed|decoder_blocks|decoder_norm|spec_pred)\..*", _DECODER),
-    (_OWN + r"(mask_token|decoder_pos_embed)", _DECODER),
-    (_OWN + r"(mel_spec\.)?melspec\.(spectrogram\.window|mel_scale\.fb)", _FRONT),
+IGNORED: tuple[tuple[str, str], ...] = (
+    (r"(?:encoder\.)?(decoder_embed|decoder_blocks|decoder_norm|spec_pred)\..*", _DECODER),
+    (r"(?:encoder\.)?(mask_token|decoder_pos_embed)", _DECODER),
+    (r"(?:encoder\.)?(mel_spec\.)?melspec\.(spectrogram\.window|mel_scale\.fb)", _FRONT),
 )
 
+#: The hub's file puts ``model.`` before names, saving the hub's wrapper ``encoder.`` before that; a training checkpoint
+#: has neither.
+WRAPPERS = (r"^(?:encoder\.)?model\.",)
 
-def gramt_map(config: Config, variant: str) -> TensorMap:
-    """The map for one set of sizes; ``variant`` names it."""
-    low, time = config.grid
-    d, hidden = config.width, config.hidden
-    tensors = {
-        "cls": Source("cls_token", (1, 1, d)),
-        "positions": Source("encoder.pos_embedding", (1, 1 + low * time, d)),
-        "patches.weight": Source("patch_embed.proj.weight", (d, 2, *config.patch)),
-        "patches.bias": Source("patch_embed.proj.bias", (d,)),
-        "norm.weight": Source("encoder.ln.weight", (d,)),
-        "norm.bias": Source("encoder.ln.bias", (d,)),
-    }
-    parts: dict[str, tuple[str, tuple[int, ...], tuple[int, ...]]] = {
-        "norm1": ("ln_1.", (d,), (d,)),
-        "attention.qkv": ("self_attention.in_proj_", (3 * d, d), (3 * d,)),
-        "attention.out": ("self_attention.out_proj.", (d, d), (d,)),
-        "norm2": ("ln_2.", (d,), (d,)),
-        "expand": ("mlp.0.", (hidden, d), (hidden,)),
-        "shrink": ("mlp.3.", (d, hidden), (d,)),
-    }
-    for i in range(config.depth):
-        for ours, (theirs, weight, bias) in parts.items():
-            base = f"encoder.layers.encoder_layer_{i}.{theirs}"
-            tensors[f"blocks.{i}.{ours}.weight"] = Source(f"{base}weight", weight)
-            tensors[f"blocks.{i}.{ours}.bias"] = Source(f"{base}bias", bias)
-    return TensorMap(f"gram-t {variant}", tensors, IGNORED, PREFIXES, variant in VERIFIED)
+
+def gramt_map(variant: str) -> TensorMap:
+    """The map of ``variant`` patch or time: the same names, other shapes. Names, shapes and embeddings of both were
+    compared with the public repository."""
+    return TensorMap(f"gram-t {variant}", RULES, IGNORED, WRAPPERS, verified=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,11 @@ from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
 from otoscope.models.encoders.spatial_ast.cards import CARDS, DURATION_S, RATE
 from otoscope.models.encoders.spatial_ast.published import Published
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from otoscope.models.encoders.tensor_map import TensorMap
 
 #: A sound needs one analysis window.
 MIN_SAMPLES = 1024
@@ -100,23 +105,36 @@ class SpatialEncoder:
         shape = None if self.shape is None else dict(vars(self.shape))
         return {**out, "init": "random", "seed": self.random_seed, "shape": shape}
 
+    @property
+    def tensor_map(self) -> TensorMap:
+        """How published tensors become those of :meth:`build`."""
+        from otoscope.models.encoders.spatial_ast.tensors import dspast_map, spatial_ast_map
+
+        return spatial_ast_map() if self.name == "spatial-ast" else dspast_map(self.published.stage)
+
+    def build(self) -> nn.Module:
+        """The network, not yet drawn."""
+        from otoscope.models.encoders.spatial_ast.dspast import DSpAST
+        from otoscope.models.encoders.spatial_ast.spatial_ast import SpatialAST
+
+        return (SpatialAST if self.name == "spatial-ast" else DSpAST)(self.shape)
+
     def load(self) -> None:
         """Build the network and read its weights. Raises :class:`ModelError`."""
         if self._network is not None:
             return
-        from otoscope.models.encoders.spatial_ast.dspast import DSpAST
-        from otoscope.models.encoders.spatial_ast.spatial_ast import SpatialAST
         from otoscope.models.encoders.spatial_ast.trunk import draw
+        from otoscope.models.encoders.tensor_map import load_state
 
         device = devices.pick(self.device)
         devices.settle()
         file = None if self.random_seed is not None else self.published.file()  # before anything is built
         with devices.seeded(0):
-            network = (SpatialAST if self.name == "spatial-ast" else DSpAST)(self.shape)
+            network = self.build()
         if file is None:
             draw(network, int(self.random_seed or 0))
         else:
-            self.published.read_into(network, file)
+            load_state(network, file, self.tensor_map)
         self._network = network.eval().to(device)
 
     def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from otoscope.models.encoders.spatial_ast import spatial_ast
 from otoscope.models.encoders.spatial_ast.front_end import DisentangledFrontEnd
 from otoscope.models.encoders.spatial_ast.spatial_ast import AZIMUTHS, DISTANCES, ELEVATIONS, Stem
 from otoscope.models.encoders.spatial_ast.trunk import CLASS_TOKENS, Shape, Trunk, stretch
@@ -109,29 +108,3 @@ class DSpAST(nn.Module):
             "azimuth": self.azimuth(direction),
             "elevation": self.elevation(direction),
         }
-
-
-def _branch(published: str, ours: str) -> tuple[tuple[str, str], ...]:
-    return tuple((published.replace("#", str(i + 1)), ours.replace("#", str(i))) for i in range(len(BRANCHES)))
-
-
-_SHARED = ("pos_embed", "patch_embed", "blocks", "logmel_extractor", "bn", "fc_norm", "head")
-#: Published tensor names (regular expressions that match whole names) -> ours.
-TENSORS: tuple[tuple[str, str], ...] = (
-    *(pair for pair in spatial_ast.TENSORS if pair[0].partition("\\")[0] in _SHARED),
-    *_branch(r"cls_tokens#", r"branches.#.class_tokens"),
-    *_branch(r"conv_downsample#\.0\.bn\.(running_mean|running_var)", r"branches.#.weigh.norm.\1"),
-    *_branch(r"conv_downsample#\.0\.fc\.0\.(weight|bias)", r"branches.#.weigh.squeeze.\1"),
-    *_branch(r"conv_downsample#\.0\.fc\.2\.(weight|bias)", r"branches.#.weigh.excite.\1"),
-    *_branch(r"conv_downsample#\.1\.weight", r"branches.#.stem.conv.weight"),
-    *_branch(r"conv_downsample#\.2\.(weight|bias|running_mean|running_var)", r"branches.#.stem.norm.\1"),
-    *_branch(r"pre_head#\.(weight|bias)", r"branches.#.out.\1"),
-    (r"bn_ild\.(running_mean|running_var)", r"front.difference_norm.\1"),
-    (r"(distance|azimuth|elevation)_head\.W", r"\1.prototypes"),
-)
-#: Published tensors that nothing here reads, and why.
-IGNORED: tuple[tuple[str, str], ...] = (
-    *_branch(r"conv_downsample#\.0\.bn2\..*", "a norm that the published network has and never runs"),
-    (r"(distance|azimuth|elevation)_head\.(s|pi)", "a scale of the training loss"),
-    *spatial_ast.IGNORED,
-)

@@ -68,31 +68,3 @@ class SpatialAST(nn.Module):
             "azimuth": self.azimuth(direction),
             "elevation": self.elevation(direction),
         }
-
-
-#: Published tensor names (regular expressions that match whole names) -> ours.
-TENSORS: tuple[tuple[str, str], ...] = (
-    (r"cls_tokens", "class_tokens"),
-    (r"pos_embed", "trunk.positions"),
-    (r"patch_embed\.proj\.(weight|bias)", r"trunk.patches.\1"),
-    (r"blocks\.(\d+)\.norm1\.(weight|bias)", r"trunk.blocks.\1.attention_norm.\2"),
-    (r"blocks\.(\d+)\.attn\.qkv\.(weight|bias)", r"trunk.blocks.\1.attention.qkv.\2"),
-    (r"blocks\.(\d+)\.attn\.proj\.(weight|bias)", r"trunk.blocks.\1.attention.out.\2"),
-    (r"blocks\.(\d+)\.norm2\.(weight|bias)", r"trunk.blocks.\1.mlp_norm.\2"),
-    (r"blocks\.(\d+)\.mlp\.fc1\.(weight|bias)", r"trunk.blocks.\1.mlp_in.\2"),
-    (r"blocks\.(\d+)\.mlp\.fc2\.(weight|bias)", r"trunk.blocks.\1.mlp_out.\2"),
-    (r"logmel_extractor\.melW", "front.mel"),
-    (r"bn\.(running_mean|running_var)", r"front.level_norm.\1"),
-    (r"conv_downsample\.0\.weight", "stem.conv.weight"),
-    (r"conv_downsample\.1\.(weight|bias|running_mean|running_var)", r"stem.norm.\1"),
-    (r"dis_norm\.(weight|bias)", r"distance_norm.\1"),
-    (r"doa_norm\.(weight|bias)", r"direction_norm.\1"),
-    (r"fc_norm\.(weight|bias)", r"event_norm.\1"),
-    (r"(distance|azimuth|elevation)_head\.(weight|bias)", r"\1.\2"),
-    (r"head\.(weight|bias)", r"event.\1"),
-)
-#: Published tensors that nothing here reads, and why.
-IGNORED: tuple[tuple[str, str], ...] = (
-    (r"spectrogram_extractor\.conv_(real|imag)\.weight", "a windowed Fourier basis, which is computed here"),
-    (r".*num_batches_tracked", "a counter of training steps"),
-)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
 from otoscope.models.encoders.hub_cards import WAVJEPA_NAT
 from otoscope.models.weights import files_digest
+
+if TYPE_CHECKING:
+    from otoscope.models.encoders.tensor_map import Report, TensorMap
+    from otoscope.models.encoders.wavjepa.network import WavJepaNat
 
 NAME, HUB_ID, RATE = "wavjepa-nat", "labhamlet/wavjepa-nat-base", 16_000
 #: Windows that go through the network at once; bounds memory.
@@ -69,8 +73,8 @@ class WavJepaEncoder:
         self._model: Any = None
         self._file: Path | None = None
         self._failure: ModelError | None = None
-        #: What became of the checkpoint's tensors (a :class:`~.tensors.Report`), after :meth:`load`.
-        self.report: Any = None
+        #: What became of the checkpoint's tensors (a :class:`~..tensor_map.Report`), after :meth:`load`.
+        self.report: Report | None = None
 
     @property
     def card(self) -> Card:
@@ -111,27 +115,32 @@ class WavJepaEncoder:
                 raise
         return self._file
 
+    @property
+    def tensor_map(self) -> TensorMap:
+        """How published tensors become those of :meth:`build`."""
+        from otoscope.models.encoders.wavjepa.tensors import WAVJEPA_NAT_MAP
+
+        return WAVJEPA_NAT_MAP
+
+    def build(self) -> WavJepaNat:
+        """The network, with weights from torch's generator."""
+        from otoscope.models.encoders.wavjepa.network import WavJepaNat
+
+        return WavJepaNat(self.sizes)
+
     def load(self) -> None:
         """Build the network, on its device, in evaluation mode and float32."""
         if self._model is not None:
             return
-        from otoscope.models.encoders.wavjepa.network import WavJepaNat
+        from otoscope.models.encoders.tensor_map import load_state
 
         device = devices.pick(self.device)
         devices.settle()
-        state = None
-        if self.seed is None:
-            from otoscope.models.encoders.wavjepa.files import read
-
-            state = read(self.file)
+        file = None if self.seed is not None else self.file  # before anything is built
         with devices.seeded(self.seed or 0):
-            model = WavJepaNat(self.sizes)
-        if state is not None:
-            from otoscope.models.encoders.wavjepa.tensors import convert
-
-            shapes = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-            tensors, self.report = convert(state, shapes, str(self.file))
-            model.load_state_dict(tensors)
+            model = self.build()
+        if file is not None:
+            self.report = load_state(model, file, self.tensor_map)
         self._model = model.eval().float().to(device)
 
     def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:

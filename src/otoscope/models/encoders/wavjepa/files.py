@@ -1,10 +1,8 @@
-"""Find and read the weights of WavJEPA-Nat. Code of the checkpoint is never run, pickled objects are never made."""
+"""Where the weights of WavJEPA-Nat are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from otoscope.core.errors import ModelError
 from otoscope.models.encoders.hub_cards import WAVJEPA_NAT
@@ -31,23 +29,3 @@ def find(path: str | None, revision: str | None) -> Path:
             fix=f"Where there is a network: hf download {WAVJEPA_NAT.hub_id} {FILE} --revision {revision}.",
         )
     return file
-
-
-def read(file: Path) -> Mapping[str, Any]:
-    """Tensors by name, from safetensors or a PyTorch file (whose ``state_dict`` entry counts, if it has one)."""
-    import torch
-    from safetensors.torch import load_file
-
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as e:  # either library's own errors
-        text = " ".join(str(e).split())[:200]
-        raise ModelError(
-            f"cannot be read: {type(e).__name__}: {text}", where=str(file), fix="Use a safetensors file."
-        ) from e
-    state = found.get("state_dict", found) if isinstance(found, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ModelError("holds no state dict of tensors", where=str(file), fix="Use a safetensors file.")
-    return state
