@@ -45,7 +45,11 @@ def _entries(kind: str) -> list[dict[str, str]]:
         return [{"name": n, "summary": load_experiment(n).title} for n in named_experiments()]
     if kind == "models":
         from otoscope.models.catalogue import MODELS as registry
-    elif kind == "tasks":
+        from otoscope.models.groups import GROUPS
+
+        groups = [{"name": g.name, "summary": g.summary} for g in GROUPS.values()]
+        return groups + [{"name": n, "summary": registry.entry(n).summary} for n in registry]
+    if kind == "tasks":
         from otoscope.tasks.catalogue import TASKS as registry
     elif kind == "conditions":
         from otoscope.tasks.catalogue import CONDITIONS as registry

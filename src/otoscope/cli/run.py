@@ -85,9 +85,8 @@ def _run(exp: Any, settings: Any, directory: Path, workers: int, as_json: bool) 
         click.echo(f"{exp.title} [{exp.preset}]: {len(plan.cells)} cells into {directory}")
         for cell, reason in plan.excluded:
             click.echo(f"  left out: {cell.alias}: {reason}")
-        for p in plan.cells:
-            if p.error:
-                click.echo(f"  {p.cell.model}: {p.error}", err=True)
+        for model, error in {str(p.cell.model): p.error for p in plan.cells if p.error}.items():
+            click.echo(f"  {error}" if error.startswith(f"{model}: ") else f"  {model}: {error}", err=True)
     try:
         if as_json:
             summary = execute(exp, plan, into=directory, workers=workers, settings=settings)

@@ -12,6 +12,9 @@ from otoscope.core.identity import jsonable
 from otoscope.core.naming import parse_spec
 from otoscope.core.registry import suggestions
 
+#: Lists of short words.
+_ON_ONE_LINE = frozenset({"cues", "layers", "asked for"})
+
 
 @click.command(
     epilog="""\b
@@ -23,12 +26,17 @@ Examples:
 @click.argument("name")
 @json_option
 def command(name: str, as_json: bool) -> None:
-    """Print what is known of NAME (a model, task, condition, intervention or experiment), without loading it.
+    """Print what is known of NAME without loading it: a model, a group of models, a task, a condition, an intervention
+    or an experiment.
 
     A model's card says what it takes, which cues it can use by construction, its licence, where it comes from, and the
     traps to know before reading its numbers.
     """
-    facts = [f for f in (_model(name), _task(name), _condition(name), _intervention(name), _experiment(name)) if f]
+    facts = [
+        f
+        for f in (_model(name), _group(name), _task(name), _condition(name), _intervention(name), _experiment(name))
+        if f
+    ]
     if not facts:
         raise UsageError(f"nothing is called {name!r}", fix=_hint(name))
     if as_json:
@@ -39,6 +47,8 @@ def command(name: str, as_json: bool) -> None:
             if value in (None, "", [], {}, ()):
                 continue
             lines = value if isinstance(value, list) else [value]
+            if key in _ON_ONE_LINE:
+                lines = [", ".join(lines)]
             for i, line in enumerate(lines):
                 click.echo(f"{key if i == 0 else '':<18} {line}")
         click.echo()
@@ -72,6 +82,16 @@ def _model(name: str) -> dict[str, Any] | None:
         "breaks": list(card.breaks),
         **{k: jsonable(v) for k, v in card.extra.items()},
     }
+
+
+def _group(name: str) -> dict[str, Any] | None:
+    from otoscope.models.groups import GROUPS, expand
+
+    spec = parse_spec(name)
+    if spec.name not in GROUPS:
+        return None
+    members = [str(member) for member in expand(spec)]
+    return {"group": name, "what it is": GROUPS[spec.name].summary, "models": members}
 
 
 def _task(name: str) -> dict[str, Any] | None:
@@ -137,8 +157,9 @@ def _hint(name: str) -> str:
     from otoscope.experiments.experiment import named_experiments
     from otoscope.interventions.catalogue import INTERVENTIONS
     from otoscope.models.catalogue import MODELS
+    from otoscope.models.groups import GROUPS
     from otoscope.tasks.catalogue import CONDITIONS, TASKS
 
-    names = [*MODELS, *TASKS, *CONDITIONS, *INTERVENTIONS, *named_experiments()]
+    names = [*MODELS, *GROUPS, *TASKS, *CONDITIONS, *INTERVENTIONS, *named_experiments()]
     near = suggestions(name, names)
     return f"Did you mean {' or '.join(near)}?" if near else "See: otoscope ls"

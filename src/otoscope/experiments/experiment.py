@@ -9,7 +9,7 @@ is executed.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from otoscope.core.errors import InputError, UsageError
 from otoscope.core.naming import Spec, parse_spec
 from otoscope.core.registry import suggestions
+from otoscope.models.groups import expand
 
 _GRID_KEYS = {"tasks", "conditions", "models", "references", "interventions", "twins"}
 _PRESET_KEYS = {"models", "references", "interventions", "seeds", "twins", "always_twins", "grid", "about", "limit"}
@@ -119,7 +120,7 @@ class Experiment:
         return replace(
             self,
             grid=grid,
-            models=tuple(map(parse_spec, models)) or self.models,
+            models=_members(map(parse_spec, models)) or self.models,
             interventions=tuple(map(parse_spec, interventions)) or self.interventions,
             seeds=self.seeds if seed is None else (seed,),
             limit=self.limit if limit is None else limit,
@@ -225,8 +226,8 @@ def parse_experiment(data: Mapping[str, Any], *, name: str, preset: str | None, 
     return Experiment(
         name=name,
         grid=tuple(_block(b, here) for b in grid),
-        models=_specs(table, "models", here),
-        references=_specs(table, "references", here),
+        models=_members(_specs(table, "models", here)),
+        references=_members(_specs(table, "references", here)),
         interventions=_specs(table, "interventions", here) or (Spec("none"),),
         seeds=tuple(int(s) for s in table.get("seeds", [0])),
         twins=int(table.get("twins", 0)),
@@ -248,11 +249,16 @@ def _block(table: Any, where: str) -> Block:
     return Block(
         tasks=tasks,
         conditions=_specs(table, "conditions", where) or (Spec("intact"),),
-        models=_specs(table, "models", where) if "models" in table else None,
-        references=_specs(table, "references", where) if "references" in table else None,
+        models=_members(_specs(table, "models", where)) if "models" in table else None,
+        references=_members(_specs(table, "references", where)) if "references" in table else None,
         interventions=_specs(table, "interventions", where),
         twins=table.get("twins"),
     )
+
+
+def _members(specs: Iterable[Spec]) -> tuple[Spec, ...]:
+    """Models, with groups spelt out."""
+    return tuple(dict.fromkeys(member for spec in specs for member in expand(spec)))
 
 
 def _specs(table: Mapping[str, Any], key: str, where: str) -> tuple[Spec, ...]:

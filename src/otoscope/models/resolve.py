@@ -20,6 +20,7 @@ from otoscope.core.registry import load_from_file, suggestions
 from otoscope.models.catalogue import MODELS
 from otoscope.models.encoders.hub_cards import BY_HUB_ID
 from otoscope.models.encoders.view import VIEW_PARAMS, EncoderView
+from otoscope.models.groups import GROUPS, expand
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
@@ -43,6 +44,11 @@ def resolve(target: Any, *, trust_remote_code: bool = False, device: str = "cpu"
     if not isinstance(target, Spec):
         return _from_object(target, device)
     name = target.name
+    if name in GROUPS:
+        raise UsageError(
+            f"{name!r} stands for {len(GROUPS[name].members)} models, where one is wanted",
+            fix=f"It has: {', '.join(map(str, expand(target)))}.",
+        )
     if name in MODELS:
         return _from_registry(target, trust_remote_code, device)
     if name.startswith("file:"):

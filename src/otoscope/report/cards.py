@@ -22,6 +22,8 @@ class Known:
     licence: str = ""
     source: str = ""
     summary: str = ""
+    breaks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -47,4 +49,4 @@ def known_of(model: str) -> Known:
         card = card_for(spec)
     except (OtoscopeError, ImportError):
         return Known()
-    return Known(card.cues, card.channels, card.licence, card.source, card.summary)
+    return Known(card.cues, card.channels, card.licence, card.source, card.summary, card.breaks, card.notes)

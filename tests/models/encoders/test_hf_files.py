@@ -52,7 +52,7 @@ def test_a_missing_checkpoint_is_one_line_with_the_way_to_get_it(no_network) -> 
     text = str(caught.value)
     assert "\n" not in text
     for part in (
-        "config.json of facebook/hubert-large-ll60k",
+        "config.json and model.safetensors of facebook/hubert-large-ll60k",
         "licence: Apache-2.0",
         "hf download facebook/hubert-large-ll60k",
         "path=FOLDER",
@@ -69,7 +69,9 @@ def test_a_pinned_revision_is_in_the_advice(no_network) -> None:
 
 
 def test_an_unknown_hub_id_is_one_line(no_network) -> None:
-    with pytest.raises(ModelError, match=r"^config.json of some/model is not on this machine") as caught:
+    with pytest.raises(
+        ModelError, match=r"^config.json and model.safetensors of some/model are not on this machine"
+    ) as caught:
         resolve("some/model")
     assert "\n" not in str(caught.value)
 

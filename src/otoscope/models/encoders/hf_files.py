@@ -163,12 +163,12 @@ def _stable(config: dict[str, Any]) -> dict[str, Any]:
 def _from_hub(repo: str, revision: str | None, weights: bool, code: bool, licence: str) -> Snapshot:
     import huggingface_hub as hub
 
-    missing = CONFIG
+    missing = f"{CONFIG} and model.safetensors" if weights else CONFIG
     try:
         folder = Path(hub.snapshot_download(repo, revision=revision, local_files_only=True))
         return in_folder(folder, weights=weights)
     except ModelError as e:
-        missing = "model.safetensors" if (folder / CONFIG).is_file() else CONFIG
+        missing = "model.safetensors" if (folder / CONFIG).is_file() else missing
         if "points outside" in e.what:
             raise
     except (OSError, ValueError):  # not in the cache, or only parts of it: ask the hub
@@ -203,7 +203,8 @@ def _unavailable(repo: str, missing: str, licence: str, e: Exception) -> str:
     lines = str(e).strip().splitlines()
     reason = f"{type(e).__name__}: {lines[0] if lines else 'no reason given'}"[:160].rstrip(".: ")
     terms = f"; licence: {licence}" if licence else ""
-    return f"{missing} of {repo} is not on this machine and the hub gave none ({reason}){terms}"
+    verb = "are" if " and " in missing else "is"
+    return f"{missing} of {repo} {verb} not on this machine and the hub gave none ({reason}){terms}"
 
 
 def _how_to_get(repo: str, revision: str | None) -> str:

@@ -54,7 +54,13 @@ def _whisper(size: str, n_layers: int) -> Card:
 
 _SPEECH_SSL = [
     ("hubert-large", "facebook/hubert-large-ll60k", "HuBERT large, Libri-Light", "Apache-2.0", "arXiv 2106.07447"),
-    ("wavlm-large", "microsoft/wavlm-large", "WavLM large, 94k h of speech", _UNSTATED, "arXiv 2110.13900"),
+    (
+        "wavlm-large",
+        "microsoft/wavlm-large",
+        "WavLM large, 94k h of speech",
+        "CC BY-SA 3.0 (the LICENSE of microsoft/UniSpeech, to which its page points)",
+        "arXiv 2110.13900",
+    ),
     ("wav2vec2-large", "facebook/wav2vec2-large", "wav2vec 2.0 large, LibriSpeech", "Apache-2.0", "arXiv 2006.11477"),
     (
         "wav2vec2-large-lv60",
@@ -99,7 +105,7 @@ CARDS: tuple[Card, ...] = (
         0,
         rate=48_000,
         channels=2,
-        licence=_UNSTATED,
+        licence="MIT",
         source="Défossez et al. 2022, arXiv 2210.13438",
         notes=(
             "divides every 1 s chunk by the RMS of the mono sum, where a tone in antiphase cancels: level leaks into "

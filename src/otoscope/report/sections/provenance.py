@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from otoscope.core.naming import parse_spec
 from otoscope.report.cards import known_of
 from otoscope.report.run import Run
 from otoscope.report.section import TD, Block, Facts, Fold, Prose, Section, Table
@@ -72,9 +73,15 @@ def _cores(n: Any) -> str:
 
 def _licences(run: Run) -> Block:
     models = list(dict.fromkeys(c.model for c in run.cells)) or list(dict.fromkeys(s.model for s in run.scores))
+    originals = {m: str(parse_spec(m).without("init", "seed")) for m in models}
     rows: list[list[TD | str]] = []
     for m in models:
+        if originals[m] != m and originals[m] in models:
+            continue  # a twin's card is its original's
         known = known_of(m)
-        rows.append([m, TD(known.summary), TD(known.licence or "not stated here"), TD(known.source)])
-    table = Table("What each model is, its licence and its source", ["model", "what it is", "licence", "source"], rows)
-    return Fold(f"Models, licences and sources ({len(rows)})", [table])
+        broken = "; ".join(known.breaks) or ("none declared" if known.cues is not None else "not known here")
+        cells = [known.summary, known.licence or "not stated here", known.source, broken, "; ".join(known.notes)]
+        rows.append([m, *map(TD, cells)])
+    caption = "What each model is, its licence and its source, which contracts it breaks by itself, and its traps"
+    header = ["model", "what it is", "licence", "source", "breaks", "traps"]
+    return Fold(f"Models: licences, sources, traps ({len(rows)})", [Table(caption, header, rows)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otoscope.audio.binaural_presets import CHEN2026, FREQUENCIES_HZ
@@ -16,12 +16,16 @@ Table = tuple[str, list[str], list[list[Any]]]
 
 def tables(scores: Sequence[Score], cells: Sequence[Any] = ()) -> list[Table]:
     """Verdicts per model; analytic BMLDs; threshold BMLDs. Tables without rows are left out."""
-    found = [_verdicts(verdicts(scores)), _analytic(scores), _thresholds(scores), _published(scores)]
+    absent = {c.model: c.error for c in cells if c.error}
+    present = [s for s in scores if s.model not in absent]
+    found = [_verdicts(verdicts(present), absent), _analytic(present), _thresholds(present), _published(present)]
     return [t for t in found if t[2]]
 
 
-def _verdicts(evidence: Sequence[Evidence]) -> Table:
+def _verdicts(evidence: Sequence[Evidence], absent: Mapping[str, str]) -> Table:
+    """``absent``: models that could not be had, and why."""
     header = ["model", "verdict", "intact dB", "phase-only dB", "magnitude-only dB", "at", "detected", "why"]
+    models = [*absent, *(e.model for e in evidence)]
     rows: list[list[Any]] = [
         [
             e.model,
@@ -34,8 +38,9 @@ def _verdicts(evidence: Sequence[Evidence]) -> Table:
             e.reason,
         ]
         for e in evidence
-        if not is_twin(e.model, [other.model for other in evidence])
+        if not is_twin(e.model, models)
     ]
+    rows += [[model, "not run", None, None, None, None, None, why] for model, why in absent.items()]
     return "Does the embedding carry interaural phase?", header, rows
 
 
@@ -48,7 +53,9 @@ def is_twin(model: str, models: Sequence[str]) -> bool:
 
 def _analytic(scores: Sequence[Score]) -> Table:
     rows: list[list[Any]] = [
-        [s.model, f"{s.factors['frequency_hz']:g} Hz", _db(s.value)] for s in scores if s.metric == "ec_bmld_db"
+        [s.model, f"{s.factors['frequency_hz']:g} Hz", _db(s.value)]
+        for s in scores
+        if s.metric == "ec_bmld_db" and s.condition == "intact" and s.value is not None
     ]
     return (
         "BMLD of the analytic observers (threshold differences; not comparable with the ratios)",
@@ -78,11 +85,11 @@ def _thresholds(scores: Sequence[Score]) -> Table:
 
 def _published(scores: Sequence[Score]) -> Table:
     """Figure 1a of the paper above what was measured on its grid; empty unless that grid was run."""
-    title = "Published values (arXiv 2606.14820, fig. 1a, decoded) and what this run measured: no published weights ran"
+    title = "Published values (arXiv 2606.14820, fig. 1a, decoded) and what this run measured"
     measured: dict[str, dict[float, float | None]] = {}
     for s in scores:
         on_grid = parse_spec(s.task).params.get("grid") == CHEN2026.name and s.condition == "intact"
-        if on_grid and s.metric in ("delta_mean_ungated_db", "ec_bmld_db"):
+        if on_grid and s.value is not None and s.metric in ("delta_mean_ungated_db", "ec_bmld_db"):
             measured.setdefault(s.model, {})[float(s.factors["frequency_hz"])] = s.value
     header = ["series", "kind", *(f"{f:g} Hz" for f in FREQUENCIES_HZ)]
     if not measured:
@@ -93,7 +100,9 @@ def _published(scores: Sequence[Score]) -> Table:
         if series["figure"] == "1a"
     ]
     for model, values in measured.items():
-        rows.append([model, "measured here", *(_db(values.get(f)) for f in FREQUENCIES_HZ)])
+        random = parse_spec(model).params.get("init") == "random"
+        kind = "measured here, random weights" if random else "measured here"
+        rows.append([model, kind, *(_db(values.get(f)) for f in FREQUENCIES_HZ)])
     return title, header, rows
 
 
