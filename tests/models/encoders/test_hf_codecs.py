@@ -52,19 +52,25 @@ def test_encodec_level_normalisation_can_be_switched(checkpoint, noise) -> None:
     np.testing.assert_allclose(plain[0], bare[0].T.numpy(), atol=1e-6)
 
 
-def test_encodec_normalisation_leaks_level_of_an_antiphase_tone(checkpoint) -> None:
-    """The trap on the card: the mono sum doesn't hear the tone, so the gain follows the noise alone."""
+def test_encodec_gain_follows_the_mono_sum_where_an_antiphase_tone_cancels(checkpoint) -> None:
+    """The trap on the card: with the gain on, a tone in phase is turned down with its noise, a tone in antiphase isn't,
+    so the two differ in level before any binaural processing; with the gain off they don't."""
     t = np.arange(24000) / 48000
     rng = np.random.default_rng(0)
     n, s = 0.05 * rng.standard_normal(24000), 0.2 * np.sin(2 * np.pi * 500 * t)
     folder = checkpoint("encodec48")
-    left = {}
+    on, off, left = (resolve(f"{folder}:{p}") for p in ("normalize=true", "normalize=false", "channels=left"))
+    gains, alone = {}, {}
     for name, right in (("s0", n + s), ("spi", n - s)):
-        sound = Audio(np.stack([n + s, right]).astype(np.float32), 48000)
-        left[name] = resolve(f"{folder}:channels=left").encode([sound])[0].frames["last"]
-        both = resolve(str(folder)).encode([sound])[0].frames["last"]
-        assert both.shape == left[name].shape
-    assert np.array_equal(left["s0"], left["spi"])  # diotic left: the sum is the left ear, nothing leaks
+        ears = np.stack([n + s, right])
+        gains[name] = 1.0 / np.sqrt(np.mean(ears.mean(axis=0) ** 2))
+        heard = on.encode([Audio(ears.astype(np.float32), 48000)])[0].frames["last"]
+        turned = off.encode([Audio((gains[name] * ears).astype(np.float32), 48000)])[0].frames["last"]
+        np.testing.assert_allclose(heard, turned, atol=1e-4)
+        alone[name] = left.encode([Audio(ears.astype(np.float32), 48000)])[0].frames["last"]
+    leak_db = 20.0 * np.log10(gains["spi"] / gains["s0"])
+    assert leak_db == pytest.approx(10.0 * np.log10(1.0 + 0.02 / 0.0025), abs=0.1)  # the tone's power over the noise's
+    assert np.array_equal(alone["s0"], alone["spi"])  # a diotic left ear: the sum is that ear, nothing leaks
 
 
 def test_encodec_24_khz_is_mono(checkpoint, noise) -> None:
