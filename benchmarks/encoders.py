@@ -48,7 +48,7 @@ def bare(name: str, encoder: Any, heard: Any) -> Callable[[], Any]:
     if name in ("gram-t", "spatial-ast", "dspast"):
         return lambda: encoder._network(x)
     model = encoder._model
-    inputs = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in encoder.family.prepare(heard).items()}
+    inputs = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in encoder.family.prepare(heard.copy()).items()}
     if name == "encodec-48khz":
         return lambda: model.encode(inputs["input_values"])
     if name == "dac":
