@@ -21,6 +21,16 @@ MODELS.add(
     "two-channel conv stem and transformer, random weights (ours); needs no file",
     kind="encoder",
 )
+for _kind, _about in (
+    ("general", "trained here: two-channel log-mel, masked prediction, blind to interaural phase"),
+    ("spatial", "trained here: log-mel and interaural phase, trained on direction"),
+):
+    MODELS.add(
+        f"tiny-binaural-{_kind}",
+        f"otoscope.models.bundled.tiny_binaural:tiny_binaural_{_kind}",
+        f"{_about}; comes with the package (weights CC BY-SA 4.0)",
+        kind="encoder",
+    )
 
 MODELS.add(
     "wavjepa-nat",
