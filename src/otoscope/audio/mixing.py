@@ -91,16 +91,18 @@ def mix(spec: Mix, target: Float, other: Float, rate: int, noise: Float | None =
     return {"mixture": stems["target"] + stems["residual"], **stems}
 
 
-def fit(x: Float, n: int) -> Float:
-    """``x`` ``[m]`` from its first to its last sound, cut to ``n`` samples, or repeated where it is shorter.
-
-    Raises :class:`InputError` on silence.
-    """
+def trim(x: Float) -> Float:
+    """``x`` ``[n]`` from its first to its last sound (see :data:`SILENCE`). Raises :class:`InputError` on silence."""
     peak = float(np.max(np.abs(x))) if len(x) else 0.0
     if peak == 0.0:
         raise InputError("is silent")
     loud = np.flatnonzero(np.abs(x) > SILENCE * peak)
-    x = x[loud[0] : loud[-1] + 1]
+    return x[loud[0] : loud[-1] + 1]
+
+
+def fit(x: Float, n: int) -> Float:
+    """``x`` ``[m]``, trimmed, then cut to ``n`` samples, or repeated where it is shorter."""
+    x = trim(x)
     return np.tile(x, -(-n // len(x)))[:n]
 
 

@@ -18,7 +18,8 @@ __all__ = ["Listed", "opened", "read_layout"]
 
 def read_layout(path: str | os.PathLike[str], split: str | None = None) -> tuple[Listed, ...]:
     """The clips of a ``manifest.jsonl`` or of the folder that holds one, of ESC-50, FSD50K or LibriSpeech as published,
-    or of folders whose names are labels; ``split`` keeps one part (fold, subset, corpus).
+    or of folders whose names are labels; ``split`` keeps parts (folds, subsets, corpora;
+    several with spaces between).
 
     Raises :class:`InputError` on what is not there or not as its layout says, :class:`UsageError` on a split that does
     not exist.
@@ -39,8 +40,8 @@ def read_layout(path: str | os.PathLike[str], split: str | None = None) -> tuple
     if split is None:
         return found
     splits = sorted({x.split for x in found} - {""})
-    if str(split) not in splits:
-        raise UsageError(
-            f"there is no split {split!r}", where=str(root), fix=f"There are: {', '.join(splits) or 'none'}."
-        )
-    return tuple(x for x in found if x.split == str(split))
+    wanted = split.split()
+    if strange := [w for w in wanted if w not in splits] or ([split] if not wanted else []):
+        there = ", ".join(splits) or "none"
+        raise UsageError(f"there is no split {strange[0]!r}", where=str(root), fix=f"There are: {there}.")
+    return tuple(x for x in found if x.split in wanted)

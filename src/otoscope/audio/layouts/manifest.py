@@ -11,11 +11,12 @@ from otoscope.audio.layouts.listing import Kind, Listed
 def read_manifest_layout(path: Path) -> tuple[Listed, ...]:
     """Speech is what has a ``transcript`` or ``kind: speech``; a sound is what has a ``sound`` and is no speech; the
     corpus is the split. Clips that are neither (notes, music) are of no use to mixtures and are not listed."""
-    listed = (_listed(clip) for clip in read_manifest(path))
-    return tuple(x for x in listed if x is not None)
+    described = (listed(clip) for clip in read_manifest(path))
+    return tuple(x for x in described if x is not None)
 
 
-def _listed(clip: Clip) -> Listed | None:
+def listed(clip: Clip) -> Listed | None:
+    """One clip of a manifest, or None where it is neither speech nor a sound with a name."""
     labels = clip.labels
     speech = "transcript" in labels or labels.get("kind") == "speech"
     if not speech and not isinstance(labels.get("sound"), str):
