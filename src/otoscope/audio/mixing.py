@@ -79,7 +79,9 @@ def mix(spec: Mix, target: Float, other: Float, rate: int, noise: Float | None =
     t, o = _placed("the target", target, a, rate, n), _placed("the other sound", other, b, rate, n)
     common = slice(max(a.start, b.start), min(a.stop, b.stop))
     both = common.stop - common.start > 2 * round(RAMP_S * rate)
-    rest = o * (_level("the target", t[common if both else a]) / _level("the other sound", o[common if both else b]))
+    level_t = _level("the target", t[common if both else a], t[a])
+    level_o = _level("the other sound", o[common if both else b], o[b])
+    rest = o * (level_t / level_o)
     rest /= from_db(spec.snr_db)
     if spec.noise_snr_db is not None:
         if noise is None or noise.shape != (n,):
@@ -120,8 +122,9 @@ def _placed(what: str, x: Float, slot: slice, rate: int, n: int) -> Float:
     return out
 
 
-def _level(what: str, x: Float) -> float:
+def _level(what: str, x: Float, whole: Float | None = None) -> float:
+    """RMS of ``x``, part of ``whole``: next to silence there would make a giant of the rest."""
     level = root_mean_square(x)
-    if level == 0.0:
+    if level == 0.0 or (whole is not None and level < SILENCE * root_mean_square(whole)):
         raise InputError(f"{what} is silent where its level is taken", fix="Choose a longer overlap or another clip.")
     return level

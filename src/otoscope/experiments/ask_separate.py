@@ -85,26 +85,21 @@ def separated(
     request = asked.request
     assert isinstance(request, Separate)
     mixture = asked.signals[request.mixture]
+    found = bare.get(asked.item.id)
+    if isinstance(found, Broken):
+        why = f"fails also without an intervention: {found.error}"
+        raise ModelError(why, where=bench.model.card.name) from found.error
     if report is not None:
         report.drain()  # what an item that failed midway left behind is not this item's
     start = time.perf_counter()
     stems = _separate(bench.model, mixture, request)
     seconds = time.perf_counter() - start
     done = dict(report.drain()) if report is not None else {}
-    unmodified: Stems | None = None
     kept: str | None = None
-    if request.against_bare:
-        if isinstance(bench.intervention, NoIntervention):
-            unmodified = stems
-            kept = outputs.keep_output(output_key(bench.model, mixture, request), arrays_of(stems))
-        else:
-            found = bare[asked.item.id]
-            if isinstance(found, Broken):
-                raise ModelError(
-                    f"fails also without an intervention: {found.error}", where=bench.model.card.name
-                ) from found.error
-            unmodified = found
-    return Separated(stems, asked.signals, unmodified, done), seconds, kept
+    if request.against_bare and found is None:  # nothing intervenes: this is the unmodified output
+        found = stems
+        kept = outputs.keep_output(output_key(bench.model, mixture, request), arrays_of(stems))
+    return Separated(stems, asked.signals, found, done), seconds, kept
 
 
 def _separate(model: Any, mixture: Audio, request: Separate) -> Stems:
