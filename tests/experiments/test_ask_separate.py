@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -228,7 +231,25 @@ def test_a_dry_run_tries_both_cells_and_writes_nothing(tmp_path) -> None:
     lines = forecast(exp, make_plan(exp, settings), settings, tmp_path / "run")
     assert [line.n_items for line in lines] == [10, 10]
     assert all(line.seconds_left > 0 and line.bytes_left > 0 and not line.note for line in lines)
+    stems = 10 * 2 * 4 * 24000  # two float32 stems of 1.5 s, kept once
+    assert lines[0].bytes_left > stems > lines[1].bytes_left
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("point", ["store.artefact.half-written:2", "store.artefact.before-rename:3"])
+def test_a_run_killed_while_it_keeps_an_output_is_finished(tmp_path, point) -> None:
+    """The second write is the key of the first output, the third is the second output."""
+    path = tmp_path / "s.toml"
+    names = json.dumps([MODEL]), json.dumps(["none", MOVE]), json.dumps([TASK])
+    path.write_text("[presets.a]\nmodels = {}\ninterventions = {}\n[[presets.a.grid]]\ntasks = {}\n".format(*names))
+    command = [sys.executable, "-m", "otoscope", "run", str(path), "--into", str(tmp_path / "run"), "--json"]
+    killed = subprocess.run(command, env={**os.environ, "OTOSCOPE_FAULT": point}, capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    run(experiment(), into=tmp_path / "run")
+    run(experiment(), into=tmp_path / "whole")
+    assert comparable(tmp_path / "run") == comparable(tmp_path / "whole")
+    Results.open(tmp_path / "run").verify()
 
 
 def test_tasks_and_models_that_do_not_fit_are_left_out_with_the_reason() -> None:

@@ -45,6 +45,10 @@ class InMemory:
         self._kept[key] = arrays
         return key
 
+    @property
+    def nbytes(self) -> int:
+        return sum(a.nbytes for arrays in self._kept.values() for a in arrays.values())
+
 
 def bare_stems(bench: Bench, chunk: Sequence[Asked], outputs: Outputs) -> dict[str, Stems | Broken]:
     """By item, the unmodified stems of those that want them. To be called outside the intervention; the empty one needs

@@ -76,6 +76,7 @@ def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int, outputs:
         # Spread over the list, because neighbours share sounds and would look cheaper than the whole.
         step = max(1, n // PROBE_ITEMS)
         probe = items[:n:step][:PROBE_ITEMS]
+        before = outputs.nbytes
         run_shard(bench, probe[:1], outputs)  # the first call pays for caches and lazy imports
         start = time.perf_counter()
         out = run_shard(bench, probe, outputs)
@@ -85,5 +86,6 @@ def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int, outputs:
     sink = io.BytesIO()
     pq.write_table(row_table(p.id, 0, 0, out.rows), sink)
     kept = sum(a.nbytes for a in out.kept.values()) if out.kept else 0
+    kept += outputs.nbytes - before  # unmodified outputs that no cell before this one would have kept
     note = f"{out.n_failed} of {len(probe)} probe items failed" if out.n_failed else ""
     return Forecast(**base, seconds_left=each * left, bytes_left=(sink.tell() + kept) / len(probe) * left, note=note)

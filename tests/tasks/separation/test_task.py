@@ -11,7 +11,7 @@ from otoscope.audio import io
 from otoscope.audio.corpus import Clip, write_manifest
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, UsageError
-from otoscope.core.identity import digest, file_digest
+from otoscope.core.identity import digest, file_digest, jsonable
 from otoscope.core.nouns import Card, Separated, Stems
 from otoscope.tasks.catalogue import resolve_condition, resolve_task
 from otoscope.tasks.separation.metrics import METRICS, separation_rows
@@ -26,7 +26,7 @@ def test_items_of_every_tier_from_the_package_alone(tier) -> None:
     task = resolve_task(f"separation:tier={tier},n_items=6,overlap=0.5,prompt=both,snr_db=3,seed=2")
     items = task.items()
     assert len({i.id for i in items}) == len({i.base_id for i in items}) == 6
-    json.dumps(task.identity() | {"mix": None, "words": None})
+    json.dumps(jsonable(task.identity()))
     for item in items:
         request = task.request(item, SEPARATOR)
         assert request.against_bare

@@ -103,7 +103,7 @@ class SeparationTask:
             "prompt": self.prompt,
             "files": digest(listing),
             "events": {"version": generator.VERSION, "labels": sounds.events} if sounds and sounds.events else None,
-            "words": self._words(),
+            "words": digest(self._words(), 16),
             "seed": self.seed,
         }
 
