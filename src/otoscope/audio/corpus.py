@@ -176,9 +176,7 @@ def scan_folder(
     if on_unreadable not in ("raise", "report"):
         raise UsageError(f"on_unreadable is 'raise' or 'report', got {on_unreadable!r}")
     root = Path(folder)
-    if not root.is_dir():
-        raise InputError("no such folder", where=str(root))
-    names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if _is_sound(p, root))
+    names = sound_files(root)
     clips: list[Clip] = []
     unreadable: list[tuple[Path, str]] = []
     for name in names:
@@ -198,9 +196,18 @@ def scan_folder(
                 path, name, head.duration_s, head.rate, head.channels, file_digest(path), group=group, corpus=root.name
             )
         )
+    return Scan(tuple(clips), tuple(unreadable))
+
+
+def sound_files(root: Path) -> list[str]:
+    """Paths of every sound file under ``root``, relative to it, sorted; hidden names aside. Raises :class:`InputError`
+    on a folder that is missing or holds none."""
+    if not root.is_dir():
+        raise InputError("no such folder", where=str(root))
+    names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if _is_sound(p, root))
     if not names:
         raise InputError(f"holds no sound file ({' '.join(SUFFIXES)})", where=str(root))
-    return Scan(tuple(clips), tuple(unreadable))
+    return names
 
 
 def _is_sound(path: Path, root: Path) -> bool:

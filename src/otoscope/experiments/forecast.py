@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from otoscope.core.errors import OtoscopeError
+from otoscope.experiments.ask_separate import InMemory
 from otoscope.experiments.execute import explain, run_shard
 from otoscope.experiments.experiment import Experiment
 from otoscope.experiments.plan import Plan, Planned, Settings, Workshop
@@ -42,7 +43,8 @@ def forecast(exp: Experiment, plan: Plan, settings: Settings, directory: Path) -
     """A line per cell. Loads each model once; writes nothing."""
     workshop = Workshop(settings)
     done = _done(directory)
-    return [_line(exp, p, workshop, done.get(p.id, 0)) for p in plan.cells]
+    outputs = InMemory()  # shared by the cells, as the run directory is
+    return [_line(exp, p, workshop, done.get(p.id, 0), outputs) for p in plan.cells]
 
 
 def _done(directory: Path) -> dict[str, int]:
@@ -51,7 +53,7 @@ def _done(directory: Path) -> dict[str, int]:
     return {c.cell: c.n_done for c in Results.open(directory).cells()}
 
 
-def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int) -> Forecast:
+def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int, outputs: InMemory) -> Forecast:
     task = workshop.task(p.cell)
     items = list(task.items(0))
     n = len(items) if exp.limit is None else min(exp.limit, len(items))
@@ -74,14 +76,16 @@ def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int) -> Forec
         # Spread over the list, because neighbours share sounds and would look cheaper than the whole.
         step = max(1, n // PROBE_ITEMS)
         probe = items[:n:step][:PROBE_ITEMS]
-        run_shard(bench, probe[:1])  # the first call pays for caches and lazy imports
+        before = outputs.nbytes
+        run_shard(bench, probe[:1], outputs)  # the first call pays for caches and lazy imports
         start = time.perf_counter()
-        out = run_shard(bench, probe)
+        out = run_shard(bench, probe, outputs)
         each = (time.perf_counter() - start) / len(probe)
     except (OtoscopeError, OSError, RuntimeError) as e:
         return Forecast(**base, seconds_left=None, bytes_left=None, note=explain(e))
     sink = io.BytesIO()
     pq.write_table(row_table(p.id, 0, 0, out.rows), sink)
     kept = sum(a.nbytes for a in out.kept.values()) if out.kept else 0
+    kept += outputs.nbytes - before  # unmodified outputs that no cell before this one would have kept
     note = f"{out.n_failed} of {len(probe)} probe items failed" if out.n_failed else ""
     return Forecast(**base, seconds_left=each * left, bytes_left=(sink.tell() + kept) / len(probe) * left, note=note)

@@ -9,7 +9,7 @@ from typing import Any
 from otoscope.core.errors import ModelError
 from otoscope.core.identity import digest
 from otoscope.core.nouns import Model, Task
-from otoscope.experiments.execute import Bench
+from otoscope.experiments.bench import Bench
 from otoscope.experiments.experiment import Cell, Experiment
 from otoscope.interventions.catalogue import resolve_intervention
 from otoscope.models.resolve import resolve, twin_refusal

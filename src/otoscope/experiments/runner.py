@@ -22,7 +22,10 @@ from otoscope.results.shards import Extent
 from otoscope.results.store import Results
 from otoscope.tasks.catalogue import resolve_task
 
-_RECORDED = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "soundfile", "soxr")
+_RECORDED = (
+    "numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "soundfile", "soxr", "mir_eval", "pystoi",
+    "pesq",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

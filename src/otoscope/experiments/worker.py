@@ -18,6 +18,7 @@ from otoscope.core.items import Item
 from otoscope.core.nouns import Task
 from otoscope.experiments.execute import explain, failed_rows, readout_records, run_shard, unpack
 from otoscope.experiments.plan import Plan, Planned, Settings, Workshop
+from otoscope.results.outputs import KeptOutputs
 from otoscope.results.schema import row_table
 from otoscope.results.shards import ShardKey, plan_shards
 from otoscope.results.store import Results
@@ -60,6 +61,7 @@ class Worker:
         self.job, self.index = job, index
         self._emit = emit
         self.store = Results.open(job.run_dir)
+        self.outputs = KeptOutputs(self.store)
         self.workshop = Workshop(job.settings)
         self._loaded: dict[int, Exception | None] = {}
         self._work_done = 0
@@ -144,7 +146,7 @@ class Worker:
         if error is not None:
             rows, n_failed = failed_rows(items, error), len(items)
         else:
-            out = run_shard(self.workshop.bench(planned.cell), items)
+            out = run_shard(self.workshop.bench(planned.cell), items, self.outputs)
             rows, n_failed = out.rows, out.n_failed
             if out.kept is not None:
                 artefact = self.store.put_artefact(out.kept)

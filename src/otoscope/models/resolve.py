@@ -15,7 +15,7 @@ from typing import Any
 
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.naming import Scalar, Spec, parse_spec
-from otoscope.core.nouns import Card, Encoder, Model, Observer
+from otoscope.core.nouns import Card, Encoder, Model, Observer, Separator
 from otoscope.core.registry import load_from_file, suggestions
 from otoscope.models.catalogue import MODELS
 from otoscope.models.encoders.hub_cards import BY_HUB_ID
@@ -34,7 +34,8 @@ def resolve(target: Any, *, trust_remote_code: bool = False, device: str = "cpu"
     """The model that ``target`` (a name, a :class:`Spec`, or a Python object) stands for, not loaded.
 
     Encoders come back as :class:`EncoderView`, with ``embed(list[Audio]) -> list[dict[Layer, vector]]``; observers with
-    ``decide``. ``device`` is ``cpu``, ``cuda``, ``cuda:1`` or ``auto``; it never enters an identity.
+    ``decide``, separators with ``separate``. ``device`` is ``cpu``, ``cuda``, ``cuda:1`` or ``auto``; it never enters
+    an identity.
 
     Raises :class:`UsageError` on a name or parameter that does not exist (near ones are named) and
     :class:`ModelError` where the object or the checkpoint cannot be used.
@@ -110,9 +111,9 @@ def _from_registry(spec: Spec, trust_remote_code: bool, device: str) -> Model:
 
 
 def _from_object(target: Any, device: str) -> Model:
-    if isinstance(target, EncoderView) or _is_observer(target):
+    if isinstance(target, EncoderView) or _is_finished(target):
         return target
-    if isinstance(target, type) and callable(getattr(target, "decide", None)):
+    if isinstance(target, type) and _gives_finished(target):
         return target()
     from otoscope.models.encoders.adapt import adapt
 
@@ -125,11 +126,12 @@ def _from_factory(found: Any, spec: Spec, device: str, source: Path | None) -> M
 
     own, view = _split(spec)
     known = _parameters(found)
-    if _gives_observer(found):
+    if _gives_finished(found):
         check_known(spec, dict(spec.params), known, ())
         made = found(**spec.params) if callable(found) else found
-        if not _is_observer(made):
-            raise UsageError("is not an observer: it needs card, identity, load and decide", where=spec.name)
+        if not _is_finished(made):
+            noun, verb = ("an observer", "decide") if hasattr(found, "decide") else ("a separator", "separate")
+            raise UsageError(f"is not {noun}: it needs card, identity, load and {verb}", where=spec.name)
         return made
     extra: dict[str, Any] = {k: own.pop(k) for k in OBJECT_PARAMS if k in own and k not in known}
     if isinstance(view.get("channels"), int):  # channels=2 describes the network; a word is a policy
@@ -193,9 +195,10 @@ def _parameters(found: Any) -> tuple[str, ...]:
     return tuple(p.name for p in signature.parameters.values() if p.kind in kinds)
 
 
-def _is_observer(thing: Any) -> bool:
-    return not isinstance(thing, type) and isinstance(thing, Observer)
+def _is_finished(thing: Any) -> bool:
+    """An observer or a separator: used as it is, where an encoder is adapted and looked at through a view."""
+    return not isinstance(thing, type) and isinstance(thing, Observer | Separator)
 
 
-def _gives_observer(found: Any) -> bool:
-    return _is_observer(found) or callable(getattr(found, "decide", None))
+def _gives_finished(found: Any) -> bool:
+    return _is_finished(found) or any(callable(getattr(found, verb, None)) for verb in ("decide", "separate"))

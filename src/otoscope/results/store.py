@@ -6,6 +6,7 @@
     cells.parquet                    one row per cell
     items/<cell>/<shard>.a1.parquet  rows; shards.py explains the names and the attempts
     artefacts/<digest>               kept outputs and fitted things, content-addressed
+    outputs/<key>                    which artefact holds a model's unmodified output; may be deleted
     claims/                          lock files; may be deleted whenever nobody works here
 
 Why claims need not be correct: a claim only keeps two workers from doing the same work. If both do it (claims on a
@@ -312,7 +313,12 @@ class Results:
     def sweep(self) -> int:
         """Delete temporary files whose writer is dead; returns how many. Safe while others write."""
         items = self.path / "items"
-        folders = [self.path, self.artefacts.folder, *(sorted(items.iterdir()) if items.is_dir() else [])]
+        folders = [
+            self.path,
+            self.artefacts.folder,
+            self.path / "outputs",
+            *(sorted(items.iterdir()) if items.is_dir() else []),
+        ]
         return sum(sweep_temporaries(f) for f in folders)
 
     # --- artefacts ---------------------------------------------------------------------------------------------------

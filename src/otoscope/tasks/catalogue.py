@@ -16,6 +16,7 @@ TASKS = Registry("task", "otoscope.tasks")
 TASKS.add("bmld", "otoscope.tasks.bmld.distance:DistanceTask", "tone in noise: distance ratio per cell (Tier A)")
 TASKS.add("bmld/threshold", "otoscope.tasks.bmld.threshold:ThresholdTask", "2AFC thresholds with a readout (Tier B)")
 TASKS.add("bmld/speech", "otoscope.tasks.bmld.speech:SpeechTask", "speech through rooms: distance ratio per cell")
+TASKS.add("separation", "otoscope.tasks.separation.task:SeparationTask", "one sound of a mixture, found by a prompt")
 
 CONDITIONS = Registry("condition", "otoscope.conditions")
 CONDITIONS.add("intact", "otoscope.tasks.conditions:Intact", "the stimulus as it is (L0)")

@@ -104,7 +104,7 @@ class DistanceTask:
             return None
         if card.capability == "observer":
             return None if "bmld_db" in card.quantities else "this observer gives decision variables, no BMLD"
-        return f"needs an encoder or an observer, not a model that is an {card.capability}"
+        return f"needs an encoder or an observer, and {card.name} is of the kind {card.capability!r}"
 
     def refuses(self, label: Any, card: Card) -> str | None:
         """A closed form knows the configuration, not the sound, so a transform of the sound means nothing to it."""

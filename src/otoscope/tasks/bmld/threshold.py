@@ -120,7 +120,7 @@ class ThresholdTask:
             return None
         if card.capability == "observer":
             return None if "variable" in card.quantities else "this observer gives no decision variable for an interval"
-        return f"needs an encoder or an observer, not a model that is an {card.capability}"
+        return f"needs an encoder or an observer, and {card.name} is of the kind {card.capability!r}"
 
     def refuses(self, label: Any, card: Card) -> str | None:
         return None if label == "intact" else "rungs act on triplets; thresholds are measured on the intact stimulus"

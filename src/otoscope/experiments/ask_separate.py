@@ -1,0 +1,158 @@
+"""Asking separators: one mixture at a time, beside what the unmodified model makes of it.
+
+The unmodified output of a mixture is a pure function of the model, the mixture, the prompt and the noise seed. Under
+that key it is kept in the run directory, by the cell of the empty intervention or by the first cell that needs it, and
+every other cell of the same model takes it from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.core.audio import Audio
+from otoscope.core.errors import ModelError, StoreError
+from otoscope.core.identity import digest
+from otoscope.core.nouns import InterventionReport, Separate, Separated, Stems
+from otoscope.experiments.bench import Asked, Bench, Broken
+from otoscope.interventions.none import NoIntervention
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Outputs(Protocol):
+    """Where unmodified outputs are kept: a run directory, or memory."""
+
+    def output(self, key: str) -> Arrays | None: ...
+
+    def keep_output(self, key: str, arrays: Arrays) -> str: ...
+
+
+class InMemory:
+    """Outputs of a trial that writes nothing."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Arrays] = {}
+
+    def output(self, key: str) -> Arrays | None:
+        return self._kept.get(key)
+
+    def keep_output(self, key: str, arrays: Arrays) -> str:
+        self._kept[key] = arrays
+        return key
+
+    @property
+    def nbytes(self) -> int:
+        return sum(a.nbytes for arrays in self._kept.values() for a in arrays.values())
+
+
+def bare_stems(bench: Bench, chunk: Sequence[Asked], outputs: Outputs) -> dict[str, Stems | Broken]:
+    """By item, the unmodified stems of those that want them. To be called outside the intervention; the empty one needs
+    no second pass and gets none."""
+    if isinstance(bench.intervention, NoIntervention):
+        return {}
+    found: dict[str, Stems | Broken] = {}
+    for asked in chunk:
+        if isinstance(asked.request, Separate) and asked.request.against_bare:
+            try:
+                found[asked.item.id] = _bare(bench.model, asked, asked.request, outputs)
+            except StoreError:
+                raise
+            except Exception as e:
+                found[asked.item.id] = Broken(e)
+    return found
+
+
+def _bare(model: Any, asked: Asked, request: Separate, outputs: Outputs) -> Stems:
+    key = output_key(model, asked.signals[request.mixture], request)
+    kept = outputs.output(key)
+    if kept is not None:
+        return stems_of(kept)
+    stems = _separate(model, asked.signals[request.mixture], request)
+    outputs.keep_output(key, arrays_of(stems))
+    return stems
+
+
+def separated(
+    bench: Bench,
+    asked: Asked,
+    report: InterventionReport | None,
+    bare: Mapping[str, Stems | Broken],
+    outputs: Outputs,
+) -> tuple[Separated, float, str | None]:
+    """What the task gets for one item, the seconds of the model's own call, and the name under which its output was
+    kept (None: it was not). To be called inside the intervention."""
+    request = asked.request
+    assert isinstance(request, Separate)
+    mixture = asked.signals[request.mixture]
+    found = bare.get(asked.item.id)
+    if isinstance(found, Broken):
+        why = f"fails also without an intervention: {found.error}"
+        raise ModelError(why, where=bench.model.card.name) from found.error
+    if report is not None:
+        report.drain()  # what an item that failed midway left behind is not this item's
+    start = time.perf_counter()
+    stems = _separate(bench.model, mixture, request)
+    seconds = time.perf_counter() - start
+    done = dict(report.drain()) if report is not None else {}
+    kept: str | None = None
+    if request.against_bare and found is None:  # nothing intervenes: this is the unmodified output
+        found = stems
+        kept = outputs.keep_output(output_key(bench.model, mixture, request), arrays_of(stems))
+    return Separated(stems, asked.signals, found, done), seconds, kept
+
+
+def _separate(model: Any, mixture: Audio, request: Separate) -> Stems:
+    found = model.separate([mixture], [request.prompt], [request.noise_seed])
+    if len(found) != 1:
+        raise ModelError(f"gave {len(found)} results for one mixture", where=model.card.name)
+    stems: Stems = found[0]
+    for name, stem in (("target", stems.target), ("residual", stems.residual)):
+        if (stem.rate, stem.samples.shape) != (mixture.rate, mixture.samples.shape):
+            raise ModelError(
+                f"gave a {name} of {stem} for a mixture of {mixture}",
+                where=model.card.name,
+                fix="Stems have the mixture's rate, channels and length.",
+            )
+    return stems
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------
+
+
+def output_key(model: Any, mixture: Audio, request: Separate) -> str:
+    """Digest of all that an unmodified output depends on."""
+    return digest(
+        {
+            "model": model.identity(),
+            "mixture": mixture.digest(),
+            "prompt": request.prompt,
+            "noise_seed": request.noise_seed,
+        }
+    )
+
+
+def arrays_of(stems: Stems) -> dict[str, NDArray[Any]]:
+    """Stems as named arrays."""
+    arrays: dict[str, NDArray[Any]] = {
+        "target": stems.target.samples,
+        "residual": stems.residual.samples,
+        "rate": np.array([stems.target.rate]),
+        "evaluations": np.array([stems.evaluations]),
+    }
+    return arrays if stems.latents is None else arrays | {"latents": stems.latents}
+
+
+def stems_of(arrays: Arrays) -> Stems:
+    """The inverse of :func:`arrays_of`."""
+    rate = int(arrays["rate"][0])
+    return Stems(
+        Audio(arrays["target"], rate),
+        Audio(arrays["residual"], rate),
+        arrays.get("latents"),
+        int(arrays["evaluations"][0]),
+    )

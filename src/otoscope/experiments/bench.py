@@ -1,0 +1,43 @@
+"""What a shard needs to run, and one item on its way through it: shared by the modules that ask models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from otoscope.core.audio import Audio
+from otoscope.core.items import Item
+from otoscope.core.nouns import Condition, Intervention, Request, Task
+
+#: Rate at which a model without a rate of its own hears the sounds (Hz).
+DEFAULT_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A cell with its parts resolved."""
+
+    task: Task
+    condition: Condition
+    model: Any
+    intervention: Intervention
+    batch: int = 16
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What stands where a value would, had it not failed."""
+
+    error: Exception
+
+
+@dataclass
+class Asked:
+    """One item on its way through a chunk: under its condition, with its request and the sounds that it names.
+    ``keys`` say which of an encoder's sounds are equal."""
+
+    item: Item
+    request: Request
+    signals: dict[str, Audio]
+    keys: dict[str, str]
+    seconds_render: float
