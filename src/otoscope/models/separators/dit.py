@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,9 @@ NULL, WANTED, UNWANTED, PAD = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class DiTConfig:
-    """Sizes. ``video_dim`` or ``anchor_dim`` None: the network has no such pathway. Raises :class:`ModelError` on sizes
-    that cannot be built."""
+    """Sizes. ``video_dim`` or ``anchor_dim`` None: the network has no such pathway. ``prediction`` says what the
+    transformer's output is: the velocity, as published, or (``clean``, ours) the latents at t = 1, from which the
+    velocity follows. Raises :class:`ModelError` on sizes that cannot be built."""
 
     dim: int = 1024
     heads: int = 8
@@ -47,8 +49,11 @@ class DiTConfig:
     multiple_of: int = 64
     max_positions: int = 10_000
     eps: float = 1e-5
+    prediction: Literal["velocity", "clean"] = "velocity"
 
     def __post_init__(self) -> None:
+        if self.prediction not in ("velocity", "clean"):
+            raise ModelError(f"prediction is velocity or clean, got {self.prediction!r}")
         if self.dim % self.heads or (self.dim // self.heads) % 2:
             raise ModelError(
                 f"dim {self.dim} does not split into {self.heads} heads of even size", fix="Change dim or heads."
@@ -70,6 +75,8 @@ class DiTConfig:
         return 2 * self.latent
 
 
+#: With ``prediction="clean"`` the way that is left is not divided by less than this.
+NEAR_END = 1e-3
 #: The published sizes.
 SIZES = {
     "small": DiTConfig(),
@@ -180,7 +187,8 @@ class FlowNetwork(nn.Module):
         the memory is the time alone. ``anchors [B, T]``: None is :data:`NULL` everywhere. ``video [B, T, video_dim]``.
         ``mask [B, T]``: real frames. Raises :class:`InputError` on a conditioning that the network has no path for.
         """
-        x = self.state(state)
+        state = self.state(state)
+        x = state
         moments = time.reshape(-1).expand(x.shape[0])
         x = self.proj(torch.cat([x, torch.zeros_like(x), mixture], dim=-1))
         if self.align_masked_video is not None:
@@ -196,7 +204,10 @@ class FlowNetwork(nn.Module):
         memory = self.time_memory(sinusoid(moments, self.config.dim).to(x.dtype)[:, None])
         if text is not None:
             memory = self.memory_proj(text) + memory
-        return self.velocity(self.transformer(x, moments, memory, mask, text_mask))
+        out = self.transformer(x, moments, memory, mask, text_mask)
+        if self.config.prediction == "clean":
+            out = (out - state) / (1 - moments[:, None, None]).clamp_min(NEAR_END).to(out.dtype)
+        return self.velocity(out)
 
 
 def _zeros(x: Tensor, width: int | None) -> Tensor:
