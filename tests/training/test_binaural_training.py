@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from otoscope.core.errors import StoreError
-from otoscope.training.binaural.loop import Recipe, learning_rate, resume, save, start, train
+from otoscope.training.binaural.loop import Recipe, resume, save, start, train
 from otoscope.training.binaural.scenes import Bank, N, Sources, bank, batch, held_out, rooms, sources
 
 
@@ -87,7 +87,7 @@ def test_what_is_held_out_is_never_trained_on() -> None:
 
 def test_the_rate_rises_then_falls_to_zero() -> None:
     recipe = Recipe("general", steps=100, warm_up=10)
-    rates = [learning_rate(recipe, s) for s in range(100)]
+    rates = [learning_rate(recipe.rate, recipe.warm_up, recipe.steps, s) for s in range(100)]
     assert rates.index(max(rates)) == 9
     assert rates[0] == pytest.approx(1e-4)
     assert rates[-1] < 1e-5

@@ -7,7 +7,6 @@ machine and torch.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from otoscope.models.bundled.binaural_network import TinyBinaural
 from otoscope.models.devices import seeded
 from otoscope.training.binaural.objectives import OBJECTIVES, Objective
 from otoscope.training.binaural.scenes import Bank, Sources, batch
+from otoscope.training.schedule import average_into, learning_rate
 
 
 @dataclass(frozen=True)
@@ -72,28 +72,17 @@ def train(
     for step in range(state.step, recipe.steps if until is None else until):
         x, lateral = batch(found, rooms, recipe.seed, step, recipe.batch)
         for group in state.optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, step)
+            group["lr"] = learning_rate(recipe.rate, recipe.warm_up, recipe.steps, step)
         loss = state.objective.loss(state.network, torch.from_numpy(x), lateral, 1_000_003 * recipe.seed + step)
         state.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0, error_if_nonfinite=True)
         state.optimiser.step()
         state.step = step + 1
-        keep = min(recipe.average, (step + 1) / (step + 10))  # short at first, or the average would hold the start
-        with torch.no_grad():
-            for ours, theirs in zip(state.mean.parameters(), state.network.parameters(), strict=True):
-                ours.lerp_(theirs, 1.0 - keep)
+        average_into(state.mean, state.network, recipe.average, step)
         if after is not None:
             after(state, float(loss.detach()))
     return state
-
-
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    if step < recipe.warm_up:
-        return recipe.rate * (step + 1) / recipe.warm_up
-    gone = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
-    return recipe.rate * 0.5 * (1.0 + math.cos(math.pi * gone))
 
 
 def save(state: State, recipe: Recipe, path: Path) -> None:
