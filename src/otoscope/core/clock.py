@@ -18,7 +18,8 @@ from typing import Any
 class Tick:
     """``time`` is flow time in [0, 1]; ``step`` of ``n_steps`` and ``stage`` (of one step: 0, 1, ...) are a solver's;
     ``solve`` numbers the solves of a process, so that a cache cannot outlive the solve it was made in; ``phase`` is a
-    word such as ``prefill``. None: nobody said."""
+    word such as ``prefill``. ``shadow``: this is a second evaluation beside the real one, made by an intervention for
+    itself. None: nobody said."""
 
     time: float | None = None
     step: int | None = None
@@ -26,6 +27,7 @@ class Tick:
     stage: int | None = None
     solve: int | None = None
     phase: str | None = None
+    shadow: bool = False
 
 
 _START = Tick()

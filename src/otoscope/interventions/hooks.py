@@ -33,11 +33,13 @@ _INSIDE = ("query", "key", "value", "attention_map", "attention_result")
 
 @dataclass(frozen=True)
 class Observe:
-    """Show ``see`` the value at ``place`` (it must not change it)."""
+    """Show ``see`` the value at ``place`` (it must not change it). ``shadow``: in shadow evaluations (see
+    :class:`~otoscope.core.clock.Tick`), where no other action acts, and only there."""
 
     place: Place
     see: Callable[[Any], None]
     when: When | None = None
+    shadow: bool = False
 
     def apply(self, value: Any) -> Any:
         self.see(value)
@@ -217,6 +219,8 @@ def _module(network: nn.Module, sites: SiteMap, path: str) -> nn.Module:
 
 
 def _due(action: Action, tick: Tick) -> bool:
+    if tick.shadow != getattr(action, "shadow", False):
+        return False
     return action.when is None or action.when(tick)
 
 

@@ -97,6 +97,11 @@ class Attention(nn.Module):
         heard = functional.scaled_dot_product_attention(q, k, self.split(self.wv(memory)), attn_mask=keep)
         return self.wo(heard.transpose(1, 2).flatten(-2))
 
+    def through(self, probabilities: Tensor, memory: Tensor) -> Tensor:
+        """What a given map ``[B, H, T, S]`` makes of the memory's fresh values: no query and no key is computed."""
+        heard = probabilities @ self.split(self.wv(memory))
+        return self.wo(heard.transpose(1, 2).flatten(-2))
+
 
 class Block(nn.Module):
     """Self-attention and feed-forward, modulated by time and gated; cross-attention, neither normed nor gated."""

@@ -201,13 +201,18 @@ class FlowNetwork(nn.Module):
             raise InputError("this network has no anchor pathway", fix="Leave the spans out.")
         if text is None and text_mask is not None:
             raise InputError("a text mask came without a text", fix="Give both or neither.")
-        memory = self.time_memory(sinusoid(moments, self.config.dim).to(x.dtype)[:, None])
-        if text is not None:
-            memory = self.memory_proj(text) + memory
+        memory = self.memory(moments, text, x.dtype)
         out = self.transformer(x, moments, memory, mask, text_mask)
         if self.config.prediction == "clean":
             out = (out - state) / (1 - moments[:, None, None]).clamp_min(NEAR_END).to(out.dtype)
         return self.velocity(out)
+
+
+    def memory(self, moments: Tensor, text: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """What cross-attention reads, before it is embedded: text plus time ``[B, S, d]``, or the time alone
+        ``[B, 1, d]``. ``moments [B]``."""
+        memory = self.time_memory(sinusoid(moments, self.config.dim).to(dtype)[:, None])
+        return memory if text is None else self.memory_proj(text) + memory
 
 
 def _zeros(x: Tensor, width: int | None) -> Tensor:
