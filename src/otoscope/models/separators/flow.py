@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -24,13 +24,16 @@ from otoscope.models import devices
 from otoscope.models.separators.anchors import anchors_of
 from otoscope.models.separators.chunks import join, plan
 from otoscope.models.separators.dit import FlowNetwork
+from otoscope.models.separators.sampling import Sampling
 from otoscope.models.separators.sites import site_map
-from otoscope.models.separators.solver import STAGES, Solver, solve, uniform_grid
+from otoscope.models.separators.solver import solve, uniform_grid
+
+__all__ = ["Closeness", "Codec", "FlowSeparator", "Ranker", "Sampling", "Words"]
 
 
 class Codec(Protocol):
     """Waveforms to latents and back, deterministic. ``hop`` samples at ``rate`` Hz make one frame of ``latent``
-    channels. Audio to audio in float32; :meth:`to` moves it."""
+    channels. A module is moved to the device of the network and stays float32."""
 
     rate: int
     hop: int
@@ -61,39 +64,6 @@ class Ranker(Protocol):
     def __call__(self, mixture: Tensor, stems: Tensor) -> float:
         """The score of a candidate's ``stems [2, n]`` (target, residual) of ``mixture [n]``; the highest wins."""
         ...
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the flow is followed. ``chunk_s``: longer sounds are cut into pieces of so many seconds, cross-faded over
-    ``overlap_s`` (None: never cut). ``candidates``: so many noises are tried. ``dtype`` is the network's; the state is
-    float32. Raises :class:`UsageError`."""
-
-    solver: Solver = "midpoint"
-    steps: int = 16
-    chunk_s: float | None = None
-    overlap_s: float = 1.0
-    candidates: int = 1
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        if self.solver not in STAGES:
-            raise UsageError(f"there is no solver={self.solver}", fix=f"It is one of: {', '.join(STAGES)}.")
-        for name in ("steps", "candidates"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name}={value} is not a whole number from 1")
-        for name in ("chunk_s", "overlap_s"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise UsageError(f"{name}={value} is not a number of seconds")
-        if self.chunk_s is not None and not 0 <= self.overlap_s <= self.chunk_s / 2:
-            raise UsageError(
-                f"overlap_s={self.overlap_s:g} does not go with chunk_s={self.chunk_s:g}",
-                fix="The overlap is from 0 to half a chunk.",
-            )
-        if self.dtype not in devices.DTYPES:
-            raise UsageError(f"there is no dtype={self.dtype}", fix=f"It is one of: {', '.join(devices.DTYPES)}.")
 
 
 class Closeness:
