@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ def test_pieces_cover_the_whole(total: int, overlap: int) -> None:
     assert places[0].start == 0
     assert places[-1].stop == total
     assert {len(p) for p in places} == {min(total, 20)}
-    for before, after in zip(places, places[1:], strict=False):
+    for before, after in itertools.pairwise(places):
         assert before.start < after.start
         assert before.stop - after.start >= overlap
 
