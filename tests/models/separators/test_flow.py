@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import otoscope
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, ModelError, UsageError
 from otoscope.core.nouns import Card, Separator, Sited, Span, StemPrompt, Stems
@@ -276,3 +277,20 @@ def test_a_network_that_breaks_is_said_to(build, monkeypatch) -> None:
 def test_samplings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Sampling(**wrong)
+
+
+def test_it_keeps_the_contract(build) -> None:
+    found = {c.name: c for c in otoscope.check(build())}
+    assert not [c for c in found.values() if c.status != "passed"]
+    assert found["prompts"].detail == "takes no prompt, words, spans, words and spans"
+    assert found["determinism"].figure == found["mixtures alone"].figure == found["restores"].figure == 0.0
+    assert found["noise seed"].figure > 0.01
+
+
+def test_a_site_that_is_not_there_or_does_nothing_fails(build) -> None:
+    separator = build()
+    del separator.network.time_memory
+    separator.network.time_memory = lambda x: x  # works, and is no place
+    found = {c.name: c for c in otoscope.check(separator)}
+    assert [name for name, c in found.items() if not c.passed] == ["restores"]
+    assert "the network has no time_memory" in found["restores"].detail

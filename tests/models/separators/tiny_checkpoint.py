@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
         "out_channels": 16,
         "frequency_embedding_dim": 32,
         "multiple_of": 8,
-        "max_positions": 256,
+        "max_positions": 1024,
     },
     "num_anchors": 3,
     "anchor_embedding_dim": 8,
