@@ -183,6 +183,10 @@ def test_null_frames_and_missing_video_are_no_no_ops_unless_their_gates_are_shut
         without.load_state_dict(rest)
         assert torch.equal(without(**given), neither)
     assert (before - no_anchor).abs().max() > 1e-3
+    with torch.no_grad():
+        network.embed_anchors.gate.fill_(0.5)
+        added = network.embed_anchors(torch.full((1, T), dit.NULL))
+    assert added.abs().amax(-1).min() > 1e-3  # every frame, though no span was given
     assert (no_anchor - neither).abs().max() > 1e-3
 
 

@@ -193,6 +193,16 @@ def test_without_a_text_encoder_only_words_are_refused(folder, tmp_path, t5, tin
         one(model, StemPrompt("dog"))
     with pytest.raises(ModelError, match="no such folder"):
         one(otoscope.load("sam-audio-small", path=str(folder), text_path="/nowhere", **FAST), StemPrompt("dog"))
+    from transformers import BertConfig, BertModel, T5Config
+
+    other = tmp_path / "other"  # its tensors have other names; the library would draw those of T5
+    tiny_files.write_t5(other)
+    BertModel(BertConfig(vocab_size=32, hidden_size=24, num_hidden_layers=1, num_attention_heads=2)).save_pretrained(
+        str(other)
+    )
+    T5Config(vocab_size=32, d_model=24, num_layers=1).save_pretrained(str(other))
+    with pytest.raises(ModelError, match="the weights lack"):
+        one(otoscope.load("sam-audio-small", path=str(folder), text_path=str(other), **FAST), StemPrompt("dog"))
     wide = tiny_files.write_t5(tmp_path, 32)
     with pytest.raises(ModelError, match="32 wide, the separator was trained with 24"):
         one(otoscope.load("sam-audio-small", path=str(folder), text_path=str(wide), **FAST), StemPrompt("dog"))

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.core.errors import InputError, ModelError
+from otoscope.models.encoders.hf import quiet
 from otoscope.models.encoders.hf_files import Snapshot, in_folder
+from otoscope.models.encoders.tensor_file import some
 from otoscope.models.weights import files_digest
 
 _TOKENIZER = ("*.json", "*.model", "*.txt")
@@ -50,21 +52,34 @@ class T5Words(nn.Module):
     def _load(self) -> None:
         if self._encoder is not None:
             return
-        folder = t5_folder(self.folder, self.where).folder
-        from transformers import AutoTokenizer, T5EncoderModel
+        files = t5_folder(self.folder, self.where)
+        folder = str(files.folder)
+        import transformers
 
+        read: Any = transformers.T5EncoderModel.from_pretrained
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-            encoder = T5EncoderModel.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32)
-        except (OSError, ValueError, ImportError, RuntimeError) as e:
+            with quiet():
+                tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+                encoder, info = read(
+                    folder,
+                    local_files_only=True,
+                    use_safetensors=files.safe,
+                    weights_only=True,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
+        except Exception as e:  # tokenizers, safetensors and the library each raise their own
             text = " ".join(str(e).split())[:200]
-            raise ModelError(f"no T5 can be read: {type(e).__name__}: {text}", where=str(folder)) from e
+            raise ModelError(f"no T5 can be read: {type(e).__name__}: {text}", where=folder) from e
+        if missing := sorted(info["missing_keys"]):  # the library would draw them
+            raise ModelError(f"the weights lack {some(missing)}", where=folder, fix="Name a folder with a T5.")
         if encoder.config.d_model != self.dim:
             raise ModelError(
                 f"the text encoder is {encoder.config.d_model} wide, the separator was trained with {self.dim}",
-                where=str(folder),
+                where=folder,
                 fix="Name the text encoder of the separator's config.json.",
             )
+        self._tokenizer = tokenizer
         object.__setattr__(self, "_encoder", encoder.eval())  # no submodule: it is not the separator's own
 
 
