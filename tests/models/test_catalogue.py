@@ -21,7 +21,7 @@ def test_every_name_has_a_card(name: str) -> None:
     assert card.name == name
     assert card.summary
     assert MODELS.entry(name).summary
-    assert card.capability == ("observer" if MODELS.entry(name).kind == "observer" else "encoder")
+    assert card.capability == {"observer": "observer", "separator": "separator"}.get(MODELS.entry(name).kind, "encoder")
     if card.capability == "encoder":
         assert card.layers[-1] == "last"
         assert card.rate
@@ -49,6 +49,7 @@ from otoscope.models.catalogue import MODELS
 from otoscope.models.resolve import card_for, resolve, random_twin
 for name in ("hubert-large", "encodec-48khz:normalize=false", "logmel-ipd:pool=max", "ec-durlach", "whisper-tiny"):
     card_for(name)
+card_for("sam-audio-large:steps=8")
 resolve("logmel").identity()
 heavy = [m for m in ("torch", "transformers", "huggingface_hub") if m in sys.modules]
 sys.exit(f"imported {heavy}" if heavy else 0)

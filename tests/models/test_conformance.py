@@ -217,4 +217,4 @@ def test_a_restless_observer_fails() -> None:
             self.calls += 1
             return {"n0": [float(self.calls)], "s0": [float("inf")]}
 
-    assert failed(Restless()) == {"determinism", "output", "unknown question"}
+    assert failed(Restless()) == {"identity", "determinism", "output", "unknown question"}

@@ -119,6 +119,7 @@ def test_a_converted_file_is_of_one_variant(tmp_path: Path) -> None:
     [
         ("hubert-large", "transformers reads its checkpoint as it is"),
         ("logmel", "no published weights"),
+        ("sam-audio-base", "its published checkpoint is read as it is"),
         ("tiny-stereo", "no published weights"),
         ("gcc-phat", "no published weights"),
         ("gram-t:init=random", "init has no place"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from otoscope.core.registry import Registry
 from otoscope.models.encoders.hub_cards import CARDS
+from otoscope.models.separators.cards import SAM_AUDIO
 
-#: ``kind`` is ``hub`` (a published checkpoint), ``encoder`` (a class of ours) or ``observer``. A plug-in's entry point
-#: gives an encoder class, a ``torch.nn.Module`` class, a function that makes either, or an observer class.
+#: ``kind`` is ``hub`` (a published checkpoint), ``encoder`` (a class of ours), ``observer`` or ``separator``. The entry
+#: point of a plug-in gives an encoder class, a ``torch.nn.Module`` class, a function that makes either, an observer
+#: class or a separator class.
 MODELS = Registry("model", "otoscope.models")
 
 MODELS.add(
@@ -91,3 +93,7 @@ MODELS.add(
 
 for _card in CARDS:
     MODELS.add(_card.name, _card, _card.summary, kind="hub")
+
+for _name, _card in SAM_AUDIO.items():
+    _target = f"otoscope.models.separators.sam_audio:{_name.replace('-', '_')}"
+    MODELS.add(_name, _target, _card.summary, kind="separator")

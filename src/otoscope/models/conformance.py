@@ -7,8 +7,9 @@ frames, relative to the largest value of the first. What a model's card declares
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,17 @@ import numpy as np
 from otoscope.core.audio import Audio
 from otoscope.core.errors import OtoscopeError
 from otoscope.core.identity import canonical
-from otoscope.core.nouns import Card
+from otoscope.core.nouns import Card, Separator
 from otoscope.models.checks import RATE, Check, verdict
-from otoscope.models.encoder_checks import ENCODER_CHECKS, probe
+from otoscope.models.encoder_checks import ENCODER_CHECKS
 from otoscope.models.encoders.view import EncoderView
+from otoscope.models.separator_checks import separator_checks
 
 __all__ = ["Check", "check"]
 
 
 def check(model: Any) -> list[Check]:
-    """Every check on ``model`` (a name, an encoder, an observer, or an object that can be adapted), in a fixed order.
+    """Every check on ``model`` (a name, an encoder, observer or separator, or what can be adapted), in a fixed order.
 
     A model that cannot even be loaded gives one failed check. Raises :class:`UsageError` on a wrong name.
     """
@@ -36,9 +38,14 @@ def check(model: Any) -> list[Check]:
         resolved.load()
     except OtoscopeError as e:
         return [Check("loads", "failed", str(e))]
-    checks = ENCODER_CHECKS if isinstance(resolved, EncoderView) else _OBSERVER_CHECKS
     results = [Check("loads", "passed", "")]
-    for name, function in (("identity", _identity), *checks):
+    checks: Sequence[tuple[str, Callable[[Any], Check]]] = _OBSERVER_CHECKS
+    if isinstance(resolved, EncoderView):
+        checks = ENCODER_CHECKS
+    elif isinstance(resolved, Separator):
+        checks = separator_checks(resolved)
+    identity: tuple[str, Callable[[Any], Check]] = ("identity", partial(_identity, use=checks[0][1]))
+    for name, function in (identity, *checks):
         results.append(_declared(_guarded(name, function, resolved), resolved.card))
     return results
 
@@ -60,10 +67,9 @@ def _declared(result: Check, card: Card) -> Check:
     return result
 
 
-def _identity(model: Any) -> Check:
+def _identity(model: Any, use: Callable[[Any], Check]) -> Check:
     first = canonical(model.identity())
-    if isinstance(model, EncoderView):
-        model.encode([probe(model, 1)])
+    use(model)
     return verdict(canonical(model.identity()) == first, "is plain JSON and stays the same while the model is used")
 
 

@@ -11,6 +11,7 @@ from otoscope.models.catalogue import MODELS
 from otoscope.models.encoders import tensor_map
 from otoscope.models.encoders.tensor_map import Mapped, Report
 from otoscope.models.resolve import resolve
+from otoscope.models.separators.cards import SAM_AUDIO
 
 #: Parameters of a name that say where its weights come from; here an argument does.
 _WEIGHTS = ("path", "revision", "init", "seed")
@@ -43,6 +44,8 @@ def _why(name: str, encoder: Any) -> str:
 
     if isinstance(encoder, PretrainedEncoder):
         return "transformers reads its checkpoint as it is (NAME:path=FOLDER)"
+    if name in SAM_AUDIO:
+        return "its published checkpoint is read as it is (NAME:path=FOLDER)"
     if name in MODELS:
         return "it has no published weights"
     return "it brings its weights itself"

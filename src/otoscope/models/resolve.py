@@ -107,6 +107,8 @@ def _from_registry(spec: Spec, trust_remote_code: bool, device: str) -> Model:
     found = entry.load()
     if isinstance(found, Card):
         return _checkpoint(spec, str(found.hub_id), found, trust_remote_code, device)
+    if entry.kind == "separator":  # a function has no verb to be known by
+        return _finished(found, spec, device)
     return _from_factory(found, spec, device, None)
 
 
@@ -127,12 +129,7 @@ def _from_factory(found: Any, spec: Spec, device: str, source: Path | None) -> M
     own, view = _split(spec)
     known = _parameters(found)
     if _gives_finished(found):
-        check_known(spec, dict(spec.params), known, ())
-        made = found(**spec.params) if callable(found) else found
-        if not _is_finished(made):
-            noun, verb = ("an observer", "decide") if hasattr(found, "decide") else ("a separator", "separate")
-            raise UsageError(f"is not {noun}: it needs card, identity, load and {verb}", where=spec.name)
-        return made
+        return _finished(found, spec, device)
     extra: dict[str, Any] = {k: own.pop(k) for k in OBJECT_PARAMS if k in own and k not in known}
     if isinstance(view.get("channels"), int):  # channels=2 describes the network; a word is a policy
         extra["channels"] = view.pop("channels")
@@ -141,6 +138,18 @@ def _from_factory(found: Any, spec: Spec, device: str, source: Path | None) -> M
         raise UsageError(f"{spec.name!r} takes seed only together with init=random", where=str(spec))
     encoder = adapt(found, name=spec.name, params=own, source=source, device=device, **extra)
     return _view(encoder, view)
+
+
+def _finished(found: Any, spec: Spec, device: str) -> Model:
+    """The observer or separator that ``found`` is or makes. What takes a ``device`` is told it; no name does."""
+    known = _parameters(found)
+    check_known(spec, dict(spec.params), tuple(k for k in known if k != "device"), ())
+    told = {"device": device} if "device" in known else {}
+    made = found(**spec.params, **told) if callable(found) else found
+    if not _is_finished(made):
+        noun, verb = ("an observer", "decide") if hasattr(found, "decide") else ("a separator", "separate")
+        raise UsageError(f"is not {noun}: it needs card, identity, load and {verb}", where=spec.name)
+    return made
 
 
 def _checkpoint(spec: Spec, source: str, card: Card | None, trust_remote_code: bool, device: str) -> EncoderView:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +53,18 @@ def network() -> FlowNetwork:
     return scrambled(TINY)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def tiny_files() -> Any:
+    """The helpers of ``tiny_checkpoint.py``."""
+    spec = importlib.util.spec_from_file_location("tiny_checkpoint", Path(__file__).with_name("tiny_checkpoint.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
 def scramble() -> Callable[..., FlowNetwork]:
     return scrambled
 

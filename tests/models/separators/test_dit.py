@@ -183,6 +183,10 @@ def test_null_frames_and_missing_video_are_no_no_ops_unless_their_gates_are_shut
         without.load_state_dict(rest)
         assert torch.equal(without(**given), neither)
     assert (before - no_anchor).abs().max() > 1e-3
+    with torch.no_grad():
+        network.embed_anchors.gate.fill_(0.5)
+        added = network.embed_anchors(torch.full((1, T), dit.NULL))
+    assert added.abs().amax(-1).min() > 1e-3  # every frame, though no span was given
     assert (no_anchor - neither).abs().max() > 1e-3
 
 
@@ -225,8 +229,8 @@ def test_every_site_is_there_and_pathways_that_are_not_have_none(tiny) -> None:
         for place in sites.places(site.name):
             network.get_submodule(place.path)
     names = """text_memory time_memory memory_embedded input_proj video_add anchor_add self_q self_k self_v
-        self_attn_map self_attn_out cross_q cross_k cross_v cross_attn_map cross_attn_out ffn_out block_out velocity state
-        anchor_gate"""
+        self_attn_map self_attn_out cross_q cross_k cross_v cross_attn_map cross_attn_out ffn_out block_out velocity
+        state anchor_gate schedule"""
     assert {s.name for s in sites.sites} == set(names.split())
     bare = site_map(replace(tiny, video_dim=None, anchor_dim=None))
     gone = {s.name for s in sites.sites} - {s.name for s in bare.sites}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ _ENTRIES = ("state_dict", "model")
 
 def read_tensors(path: Path, classes: Sequence[type] = ()) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a safetensors or PyTorch file by name, and its metadata. Of a training checkpoint the entry
-    ``state_dict`` (or ``model``) is taken. ``classes`` may be unpickled besides tensors and plain values.
+    ``state_dict`` (or ``model``) is taken. ``classes`` may be unpickled besides tensors and plain values. Tensors stay
+    in the file, mapped, until they are used.
 
     Raises :class:`ModelError` on a file that is missing, damaged, of another kind, or holds no tensors.
     """
@@ -42,7 +44,8 @@ def _read_torch(path: Path, classes: Sequence[type]) -> dict[str, Tensor]:
 
     try:
         with torch.serialization.safe_globals(list(classes)):
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
+            mapped = zipfile.is_zipfile(path)  # files of old PyTorch versions cannot be
+            found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as e:
         raise ModelError(
             "cannot be read: it is damaged, or holds Python objects besides tensors, which are not unpickled",

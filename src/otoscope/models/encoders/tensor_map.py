@@ -112,7 +112,15 @@ def blueprint(build: Callable[[], nn.Module]) -> dict[str, tuple[int, ...]]:
 def apply(
     tensors: Mapping[str, Tensor], table: TensorMap, shapes: Shapes, where: str
 ) -> tuple[dict[str, Tensor], Report]:
-    """Published tensors -> those of a network with ``shapes``, by our names, in float32; and the report.
+    """Published tensors -> those of a network with ``shapes``, by our names, in float32; and the report. Raises and
+    warns as :func:`match`."""
+    report = match(tensors, table, shapes, where)
+    state = {ours: tensors[name].detach().float().contiguous() for name, ours, _ in report.used}
+    return state, report
+
+
+def match(tensors: Mapping[str, Tensor], table: TensorMap, shapes: Shapes, where: str) -> Report:
+    """What becomes of the published tensors in a network with ``shapes``; nothing is copied.
 
     Warns with :class:`UnverifiedMapWarning`; raises :class:`ModelError`, naming the tensors, where some are missing,
     unknown, there twice, of another shape or not finite.
@@ -155,8 +163,7 @@ def apply(
             UnverifiedMapWarning,
             stacklevel=2,
         )
-    state = {ours: tensors[name].detach().float().contiguous() for name, ours, _ in used}
-    return state, Report(table.name, table.verified, tuple(sorted(used)), tuple(ignored))
+    return Report(table.name, table.verified, tuple(sorted(used)), tuple(ignored))
 
 
 def convert(

@@ -213,3 +213,22 @@ class DacVae(nn.Module):
     def decode(self, latents: Tensor, message: Tensor) -> Tensor:
         """``[B, T, bottleneck]`` and bits ``[B, 16]`` -> ``[B, T * hop]``."""
         return self.decoder(self.quantizer["out_proj"](latents.mT), message)[:, 0]
+
+
+class MarkedCodec(nn.Module):
+    """The codec with one fixed watermark: bit ``i`` of ``message`` (0 to 65535) is the watermark's bit ``i``."""
+
+    bits: Tensor
+
+    def __init__(self, codec: DacVae, message: int) -> None:
+        super().__init__()
+        self.codec = codec
+        bits = torch.tensor([[message >> i & 1 for i in range(BITS)]])
+        self.register_buffer("bits", bits, persistent=False)
+        self.rate, self.hop, self.latent = codec.config.rate, codec.config.hop, codec.config.bottleneck
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.codec.encode(x)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.codec.decode(latents, self.bits.expand(len(latents), -1))

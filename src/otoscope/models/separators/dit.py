@@ -169,6 +169,7 @@ class FlowNetwork(nn.Module):
         self.embed_anchors = None if config.anchor_dim is None else AnchorPath(config.anchor_dim, dim)
         self.transformer = Transformer(config)
         self.state, self.time_memory, self.velocity = nn.Identity(), nn.Identity(), nn.Identity()
+        self.schedule = nn.Identity()  # the solver's time grid passes through it, once per solve
 
     def forward(
         self,

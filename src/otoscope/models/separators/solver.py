@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from otoscope.core import clock
 from otoscope.core.errors import UsageError
-
-Solver = Literal["euler", "midpoint"]
-#: Evaluations per step.
-STAGES = {"euler": 1, "midpoint": 2}
+from otoscope.models.separators.sampling import Solver
 
 _SOLVES = itertools.count()
 
