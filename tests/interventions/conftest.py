@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.models.separators.dit import DiTConfig, FlowNetwork
+
+
+def _module(name: str) -> Any:
+    """The conftest of a neighbouring folder of tests."""
+    path = Path(__file__).parents[1] / name / "conftest.py"
+    spec = importlib.util.spec_from_file_location(f"interventions_{name.replace('/', '_')}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+checkpoint = _module("models").checkpoint  # a fixture: small random checkpoints by family
 
 TINY = DiTConfig(
     dim=64,
