@@ -267,6 +267,28 @@ def test_the_librarys_interface_comes_back_also_after_an_exception(untouched) ->
     assert kind.get_interface is before
 
 
+def test_an_implementation_without_weights_shows_all_but_the_map(monkeypatch, untouched) -> None:
+    """As flash attention does, which needs a GPU: neither PyTorch's function nor weights."""
+
+    def fused(owner: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Any, **rest: Any) -> tuple[Tensor, None]:
+        return ((q @ k.mT * rest["scaling"]).softmax(-1) @ v).transpose(1, 2).contiguous(), None
+
+    kind = transformers.modeling_utils.AttentionInterface
+    monkeypatch.setattr(kind, "_global_mapping", {**kind._global_mapping, "fused-test": fused})
+    network, inputs = untouched(whisper("eager")), CASES["whisper"][1]
+    changes = [Change(p, lambda x: 2 * x) for p in SITES.places("query") + SITES.places("attention_result")]
+    with hooked(network, SITES, changes):
+        expected = network(**inputs).last_hidden_state
+    for module in network.modules():
+        if hasattr(module, "config"):
+            module.config._attn_implementation = "fused-test"
+    with hooked(network, SITES, changes):
+        torch.testing.assert_close(network(**inputs).last_hidden_state, expected, atol=1e-5, rtol=0)
+    watch = [Observe(p, id) for p in SITES.places("attention_map")]
+    with pytest.raises(ModelError, match="map of WhisperAttention is out of reach"), hooked(network, SITES, watch):
+        network(**inputs)
+
+
 def test_an_observer_may_run_the_same_network(untouched) -> None:
     """Its attention is not taken for that of the module that is watched."""
     network, inputs = untouched(whisper("eager")), CASES["whisper"][1]

@@ -163,6 +163,16 @@ def test_errors_name_what_is_wrong() -> None:
     assert not any("forward" in m.__dict__ for m in toy.modules())
 
 
+@pytest.mark.parametrize("part", ["network", "layer"])
+def test_compiled_modules_are_refused(part: str) -> None:
+    toy = Toy()
+    if part == "layer":
+        toy.part.compile()
+    network = torch.compile(toy) if part == "network" else toy
+    with pytest.raises(ModelError, match="toy is compiled"), hooked(network, TOY, [Observe(at("x"), id)]):
+        pass
+
+
 def test_a_place_that_is_never_reached_is_an_error_if_anything_ran() -> None:
     toy = Toy()
     with pytest.raises(ModelError, match="without coming by idle"), hooked(toy, TOY, [Observe(at("idle"), id)]):

@@ -83,8 +83,8 @@ Action = Observe | Change | Skip
 
 @contextmanager
 def hooked(network: nn.Module, sites: SiteMap, actions: Sequence[Action]) -> Iterator[None]:
-    """Act in ``network`` inside. Raises :class:`ModelError` where the map names a module that the network lacks, and,
-    on leaving without an exception, where it ran without ever coming by a place (it cannot be reached there)."""
+    """Act in ``network`` inside. Raises :class:`ModelError` where it is compiled or lacks a module that the map names,
+    and, on leaving without an exception, where it ran without ever coming by a place (it cannot be reached there)."""
     if not actions:
         yield
         return
@@ -93,6 +93,11 @@ def hooked(network: nn.Module, sites: SiteMap, actions: Sequence[Action]) -> Ite
         if isinstance(action, Skip) and action.place.site.at != "output":
             raise UsageError(f"{action.place} is no output, so nothing can be skipped there")
         by_path.setdefault(action.place.path, []).append(action)
+    if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in network.modules()):
+        raise ModelError(
+            f"{sites.family} is compiled, and its graph need not notice an action",
+            fix="Act in the network itself, before torch.compile.",
+        )
     found = {path: _module(network, sites, path) for path in by_path}
     root = _Root(sites)
     layers: list[tuple[_Wrapper, _Root | _Stack]] = []
