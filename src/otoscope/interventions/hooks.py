@@ -7,8 +7,9 @@ wrapper away. Contexts nest; at one place the actions of the outer context come 
 in the order given: inputs, then at most one skip (the first that answers), then outputs. Actions inside an attention
 core are handed to :mod:`otoscope.interventions.attention`.
 
-State belongs to the actions' owner, who makes it anew for every context. The wrapper is seen by all threads that call
-the network meanwhile; one network runs under one context at a time.
+State belongs to the actions' owner, who makes it anew for every context. An action's own code may call the network:
+all actions are in force there but the one that is running, so a skip can ask for the computation that it replaces. The
+wrapper is seen by all threads that call the network meanwhile; one network runs under one context at a time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -25,10 +27,12 @@ from otoscope.core import clock
 from otoscope.core.clock import Tick
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.sites import Place, Site, SiteMap
-from otoscope.interventions.attention import attending
+from otoscope.interventions.attention import aside, attending
 
 When = Callable[[Tick], bool]
 _INSIDE = ("query", "key", "value", "attention_map", "attention_result")
+#: Actions whose own code is running, in this thread.
+_RUNNING: ContextVar[tuple[Action, ...]] = ContextVar("otoscope_running_actions", default=())
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,11 @@ class Observe:
     see: Callable[[Any], None]
     when: When | None = None
     shadow: bool = False
+    watches: ClassVar[bool] = True
 
     def apply(self, value: Any) -> Any:
-        self.see(value)
+        with _running(self):
+            self.see(value)
         return value
 
 
@@ -53,18 +59,25 @@ class Change:
     place: Place
     make: Callable[[Any], Any]
     when: When | None = None
+    watches: ClassVar[bool] = False
 
     def apply(self, value: Any) -> Any:
-        return self.make(value)
+        with _running(self):
+            return self.make(value)
 
 
 @dataclass(frozen=True)
 class Skip:
-    """Instead of the module's computation, use ``instead(module, args, kwargs)``. ``place`` is an output."""
+    """Instead of the module's computation, use ``instead(module, args, kwargs)``, all of its output. ``place`` is an
+    output."""
 
     place: Place
     instead: Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], Any]
     when: When | None = None
+
+    def apply(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with _running(self):
+            return self.instead(module, args, kwargs)
 
 
 Action = Observe | Change | Skip
@@ -72,8 +85,8 @@ Action = Observe | Change | Skip
 
 @contextmanager
 def hooked(network: nn.Module, sites: SiteMap, actions: Sequence[Action]) -> Iterator[None]:
-    """Act in ``network`` inside. Raises :class:`ModelError` where the map names a module that the network lacks, and, on
-    leaving, where the network ran without ever coming by a place (it cannot be reached there)."""
+    """Act in ``network`` inside. Raises :class:`ModelError` where it is compiled or lacks a module that the map names,
+    and, on leaving without an exception, where it ran without ever coming by a place (it cannot be reached there)."""
     if not actions:
         yield
         return
@@ -82,25 +95,30 @@ def hooked(network: nn.Module, sites: SiteMap, actions: Sequence[Action]) -> Ite
         if isinstance(action, Skip) and action.place.site.at != "output":
             raise UsageError(f"{action.place} is no output, so nothing can be skipped there")
         by_path.setdefault(action.place.path, []).append(action)
+    if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in network.modules()):
+        raise ModelError(
+            f"{sites.family} is compiled, and its graph need not notice an action",
+            fix="Act in the network itself, before torch.compile.",
+        )
     found = {path: _module(network, sites, path) for path in by_path}
     root = _Root(sites)
-    layers: list[tuple[_Wrapper, Any]] = []
+    layers: list[tuple[_Wrapper, _Root | _Stack]] = []
     try:
-        layers.append((_wrapper(network), root))
-        layers[-1][0].stacks.append(root)
-        for path, mine in by_path.items():
-            wrapper, stack = _wrapper(found[path]), _Stack(mine)
-            layers.append((wrapper, stack))
+        parts: list[tuple[nn.Module, _Root | _Stack]] = [(network, root)]
+        parts += [(found[path], _Stack(mine)) for path, mine in by_path.items()]
+        for module, stack in parts:
+            wrapper = _wrapper(module)
             wrapper.stacks.append(stack)
+            layers.append((wrapper, stack))
         yield
     finally:
         for wrapper, stack in reversed(layers):
             wrapper.drop(stack)
     unseen = [str(a.place) for _, s in layers if isinstance(s, _Stack) and not s.calls for a in s.actions]
-    if root.calls and unseen:
+    if unseen and any(s.calls for _, s in layers):
         raise ModelError(
             f"{sites.family} ran without coming by {', '.join(dict.fromkeys(unseen))}",
-            fix="Its modules are used in another way than its site map says; mend the map.",
+            fix="Its modules are used in another way than its site map says (a fused kernel, a skipped parent).",
         )
 
 
@@ -135,8 +153,10 @@ class _Root:
         if self.clock is None:
             return inner(*args, **kwargs)
         value = _take(module, self.clock, args, kwargs)
-        time = float(value.reshape(-1)[0]) if isinstance(value, Tensor) else float(value)
-        with clock.at(time=time):
+        times = {float(t) for t in value.reshape(-1).tolist()} if isinstance(value, Tensor) else {float(value)}
+        if len(times) != 1:
+            raise ModelError(f"one call holds {len(times)} flow times", fix="Run sounds at different times one by one.")
+        with clock.at(time=times.pop()):
             return inner(*args, **kwargs)
 
 
@@ -145,10 +165,11 @@ class _Stack:
 
     def __init__(self, actions: Sequence[Action]) -> None:
         self.actions, self.calls = tuple(actions), 0
-        self.inputs = [a for a in actions if a.place.site.at == "input"]
-        self.outputs = [a for a in actions if a.place.site.at == "output" and not isinstance(a, Skip)]
+        plain = [a for a in actions if not isinstance(a, Skip)]
+        self.inputs = [a for a in plain if a.place.site.at == "input"]
+        self.outputs = [a for a in plain if a.place.site.at == "output"]
+        self.inside = [a for a in plain if a.place.site.at in _INSIDE]
         self.skips = [a for a in actions if isinstance(a, Skip)]
-        self.inside = [a for a in actions if a.place.site.at in _INSIDE]
 
 
 class _Wrapper:
@@ -156,6 +177,7 @@ class _Wrapper:
 
     def __init__(self, module: nn.Module) -> None:
         self.module, self.inner = module, module.forward
+        self.__wrapped__ = module.forward  # whoever asks for the signature gets the original's
         self.before = module.__dict__.get("forward")  # somebody else's wrapper, where there is one
         self.stacks: list[_Stack | _Root] = []
         module.forward = self  # type: ignore[method-assign,assignment]
@@ -192,7 +214,7 @@ class _Wrapper:
         for stack in stacks:
             for skip in stack.skips:
                 if _due(skip, tick):
-                    return skip.instead(self.module, args, kwargs)
+                    return skip.apply(self.module, args, kwargs)
         inside = [a for stack in stacks for a in stack.inside if _due(a, tick)]
         if inside:
             with attending(self.module, inside):
@@ -219,29 +241,50 @@ def _module(network: nn.Module, sites: SiteMap, path: str) -> nn.Module:
 
 
 def _due(action: Action, tick: Tick) -> bool:
-    if tick.shadow != getattr(action, "shadow", False):
+    if tick.shadow != (isinstance(action, Observe) and action.shadow):
+        return False
+    if any(action is running for running in _RUNNING.get()):
         return False
     return action.when is None or action.when(tick)
+
+
+@contextmanager
+def _running(action: Action) -> Iterator[None]:
+    token = _RUNNING.set((*_RUNNING.get(), action))
+    try:
+        with aside():
+            yield
+    finally:
+        _RUNNING.reset(token)
 
 
 # --- arguments and results ---------------------------------------------------------------------------------------
 
 
-def _position(module: nn.Module, site: Site) -> tuple[int | None, str | None]:
-    """Where an argument is: its position and, where it can be told, its name."""
-    if site.item is None or isinstance(site.item, int):
-        return site.item or 0, None
-    names = list(inspect.signature(type(module).forward).parameters)[1:]
-    return (names.index(site.item) if site.item in names else None), site.item
+def _parameter(module: nn.Module, site: Site) -> tuple[int | None, inspect.Parameter | None]:
+    """An argument's position and what the signature says of it, as far as they can be told."""
+    known = list(inspect.signature(type(module).forward).parameters.values())[1:]
+    if isinstance(site.item, str):
+        position = next((i for i, p in enumerate(known) if p.name == site.item), None)
+    else:
+        position = site.item or 0
+    parameter = known[position] if position is not None and position < len(known) else None
+    if parameter is not None and parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        parameter = None
+    return position if parameter is None or parameter.kind is not inspect.Parameter.KEYWORD_ONLY else None, parameter
 
 
 def _take(module: nn.Module, site: Site, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    position, name = _position(module, site)
-    if name is not None and name in kwargs:
+    """The argument, or its default where the call leaves it out."""
+    position, parameter = _parameter(module, site)
+    name = site.item if isinstance(site.item, str) else None if parameter is None else parameter.name
+    if name in kwargs:
         return kwargs[name]
     if position is not None and position < len(args):
         return args[position]
-    raise ModelError(f"the call of {type(module).__name__} has no argument {site.item!r}")
+    if parameter is not None and parameter.default is not inspect.Parameter.empty:
+        return parameter.default
+    raise ModelError(f"{type(module).__name__} is called without argument {site.item or 0!r} of site {site.name}")
 
 
 def _replace_input(
@@ -249,18 +292,23 @@ def _replace_input(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     site = action.place.site
     value = action.apply(_take(module, site, args, kwargs))
-    position, name = _position(module, site)
-    if name is not None and name in kwargs:
-        return args, {**kwargs, name: value}
-    assert position is not None
-    return (*args[:position], value, *args[position + 1 :]), kwargs
+    if action.watches:
+        return args, kwargs
+    position, parameter = _parameter(module, site)
+    name = site.item if isinstance(site.item, str) else None if parameter is None else parameter.name
+    if name not in kwargs and position is not None and position < len(args):
+        return (*args[:position], value, *args[position + 1 :]), kwargs
+    assert name is not None  # _take has found it under this name, or its default
+    return args, {**kwargs, name: value}
 
 
 def _replace_output(action: Observe | Change, value: Any) -> Any:
     item = action.place.site.item
     if item is None and not isinstance(value, tuple):
         return action.apply(value)
-    if not isinstance(value, tuple) or isinstance(item, str):
-        raise ModelError(f"the output at {action.place} is a {type(value).__name__}, not what its site says")
     index = item or 0
+    if not isinstance(value, tuple) or isinstance(index, str) or not -len(value) <= index < len(value):
+        many = f" of {len(value)}" if isinstance(value, tuple) else ""
+        raise ModelError(f"the output at {action.place} is a {type(value).__name__}{many}, not what its site says")
+    index %= len(value)
     return (*value[:index], action.apply(value[index]), *value[index + 1 :])

@@ -16,6 +16,8 @@ from torch import nn
 
 from otoscope.audio.erb import mel_filterbank
 from otoscope.core.errors import InputError
+from otoscope.core.sites import SiteMap
+from otoscope.models.sites.tiny_binaural import site_map
 
 RATE, N_FFT, HOP, MELS = 16_000, 512, 160, 64
 LOW_HZ, HIGH_HZ = 50.0, 8000.0
@@ -88,6 +90,10 @@ class TinyBinaural(nn.Module):
     @property
     def layers(self) -> tuple[int | str, ...]:
         return (*range(DEPTH + 1), "last")
+
+    @property
+    def sites(self) -> SiteMap:
+        return site_map(DEPTH)
 
     def forward(self, x: torch.Tensor) -> dict[int | str, torch.Tensor]:
         """By layer ``[B, T, 4 * WIDTH]``: 0 enters the first block, ``k`` leaves block ``k``, ``last`` is normed."""

@@ -9,7 +9,8 @@ Three shapes are taken, as a class, a function that makes one, or a finished obj
 * whatever already is an encoder (``card``, ``identity``, ``load``, ``encode``): taken as it is.
 
 Frames may be ``[B, T, D]``, ``[B, C, T, D]`` or ``[B, D]``. Optional attributes: ``hop_s``, ``layers``,
-``declared_cues``, ``summary``, ``licence``, ``notes``, ``breaks``.
+``declared_cues``, ``summary``, ``licence``, ``notes``, ``breaks``, and of a module ``sites`` (a
+:class:`~otoscope.core.sites.SiteMap`), where interventions can act.
 """
 
 from __future__ import annotations

@@ -19,12 +19,14 @@ import numpy as np
 from otoscope.core.audio import Audio
 from otoscope.core.errors import ModelError, OtoscopeError
 from otoscope.core.nouns import Card, Encoded, Layer
+from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import Checkpoint
 from otoscope.models.encoders.contract import BATCH, check_inputs, equal_length_batches
 from otoscope.models.encoders.hf_family import Family, check_options, family_of
 from otoscope.models.encoders.hf_files import Architecture, Snapshot, locate
 from otoscope.models.encoders.published_configs import published_config
+from otoscope.models.sites import library_sites
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
@@ -173,6 +175,17 @@ class PretrainedEncoder:
             model = self._build()
         self._check_card()
         self._model = self.family.part(model).eval().to(device)
+
+    @property
+    def network(self) -> Any:
+        """The loaded part of the network that :attr:`sites` describes."""
+        self.load()
+        return self.family.sited(self._model)
+
+    @property
+    def sites(self) -> SiteMap:
+        """The named places of :attr:`network`. Raises :class:`ModelError` for a family that nobody has described."""
+        return library_sites(self.family.config, self.checkpoint.name)
 
     def _build(self) -> Any:
         from transformers import AutoModel

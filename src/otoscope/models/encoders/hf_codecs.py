@@ -51,6 +51,9 @@ class Encodec(_Codec):
     known_options = frozenset({"normalize"})
     may_lack = ("decoder.",)
 
+    def sited(self, model: Any) -> Any:
+        return model.encoder
+
     def setup(self) -> None:
         if "normalize" in self.options:
             self.config.normalize = bool(self.options["normalize"])
@@ -77,6 +80,9 @@ class Dac(_Codec):
 
     name = "DAC"
     may_lack = ("decoder.",)
+
+    def sited(self, model: Any) -> Any:
+        return model.encoder
 
     def prepare(self, x: NDArray[np.float32]) -> dict[str, Any]:
         return {"input_values": whole_frames(x, self.hop)}

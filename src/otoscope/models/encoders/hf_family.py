@@ -70,6 +70,10 @@ class Family:
         """The part of the loaded network that is run."""
         return model
 
+    def sited(self, model: Any) -> Any:
+        """The part of :meth:`part` that the family's site map describes: one that is called as a whole."""
+        return model
+
     def prepare(self, x: NDArray[np.float32]) -> dict[str, Any]:
         """``[B, C, n]`` -> arrays for the network."""
         raise NotImplementedError

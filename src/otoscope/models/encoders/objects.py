@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, ModelError, OtoscopeError
 from otoscope.core.nouns import Card, Encoded, Encoder, Layer
+from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.encoders.contract import BATCH, as_frames, check_inputs, equal_length_batches, pick_layers
 from otoscope.models.encoders.fingerprint import code_digest, object_digest
+from otoscope.models.sites import no_map
 from otoscope.models.weights import state_digest
 
 
@@ -166,6 +168,20 @@ class TorchEncoder(_ObjectEncoder):
             devices.settle()
             self.origin.made.eval().float().to(device)
             self._ready = True
+
+    @property
+    def network(self) -> Any:
+        """The module, loaded."""
+        self.load()
+        return self.origin.made
+
+    @property
+    def sites(self) -> SiteMap:
+        """The module's own ``sites``. Raises :class:`ModelError` where it brings none."""
+        found = getattr(self.origin.made, "sites", None)
+        if not isinstance(found, SiteMap):
+            raise no_map(type(self.origin.made).__name__, self.card.name)
+        return found
 
     def _run(self, x: NDArray[np.float32]) -> Any:
         import torch

@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from otoscope.core.sites import SiteMap
+from otoscope.models.sites.tiny_stereo import site_map
+
 #: (kernel, stride) of the convolutions: 320 samples per frame.
 _STEM = ((10, 5), (8, 4), (8, 4), (8, 4))
 
@@ -51,6 +54,10 @@ class TinyStereo(nn.Module):
     @property
     def layers(self) -> tuple[int | str, ...]:
         return (*range(self.depth + 1), "last")
+
+    @property
+    def sites(self) -> SiteMap:
+        return site_map(self.depth, len(_STEM))
 
     def forward(self, x: Any) -> dict[int | str, Any]:
         for conv, norm in zip(self.stem, self.norms, strict=True):

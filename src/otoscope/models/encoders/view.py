@@ -17,8 +17,10 @@ from otoscope.core.audio import Audio
 from otoscope.core.errors import ModelError
 from otoscope.core.identity import digest
 from otoscope.core.nouns import Card, Encoded, Encoder, Layer
+from otoscope.core.sites import SiteMap
 from otoscope.models.encoders.channels import apply_policy, check_policy, default_policy, stack_channels
 from otoscope.models.encoders.contract import BATCH, check_encoded, check_inputs, equal_length_batches
+from otoscope.models.sites import no_map
 from otoscope.readouts import pooling
 
 
@@ -71,6 +73,22 @@ class EncoderView:
 
     def load(self) -> None:
         self.encoder.load()
+
+    @property
+    def network(self) -> Any:
+        """The encoder's loaded network, where interventions act. Raises :class:`ModelError` where it has no sites."""
+        return self._sited.network
+
+    @property
+    def sites(self) -> SiteMap:
+        """The named places of :attr:`network`. Raises :class:`ModelError` where nobody has described them."""
+        return self._sited.sites
+
+    @property
+    def _sited(self) -> Any:
+        if not hasattr(type(self.encoder), "sites"):  # asked of the class: of the object it would load the network
+            raise no_map(type(self.encoder).__name__, self._card.name)
+        return self.encoder
 
     def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:
         """Frames ``[C, T, D]`` per layer of each sound, at ``card.rate``; the channel policy is applied, so stereo

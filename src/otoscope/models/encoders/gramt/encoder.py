@@ -17,6 +17,7 @@ from otoscope.core.audio import Audio
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.identity import file_digest
 from otoscope.core.nouns import Card, Encoded, Layer
+from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
@@ -160,6 +161,20 @@ class GramTEncoder:
         if file is not None:
             load_state(network, file, self.tensor_map)
         self._network = network.eval().to(device)
+
+    @property
+    def network(self) -> Any:
+        """The loaded network, where interventions act."""
+        self.load()
+        return self._network
+
+    @property
+    def sites(self) -> SiteMap:
+        """The named places of :attr:`network`."""
+        from otoscope.models.encoders.gramt.network import VARIANTS
+        from otoscope.models.sites.gramt import site_map
+
+        return site_map(VARIANTS[self.variant].depth)
 
     def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:
         """Frames ``[1, T, D]`` per layer: ``D`` 6144 for variant=patch (8 patches of 768 from low to high frequency,

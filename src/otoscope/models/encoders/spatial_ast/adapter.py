@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, UsageError
 from otoscope.core.nouns import Card, Encoded, Layer
+from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
@@ -136,6 +137,21 @@ class SpatialEncoder:
         else:
             load_state(network, file, self.tensor_map)
         self._network = network.eval().to(device)
+
+    @property
+    def network(self) -> Any:
+        """The loaded network, where interventions act."""
+        self.load()
+        return self._network
+
+    @property
+    def sites(self) -> SiteMap:
+        """The named places of :attr:`network`."""
+        from otoscope.models.encoders.spatial_ast.dspast import BRANCHES
+        from otoscope.models.sites.spatial_ast import dspast, spatial_ast
+
+        depth = sum(isinstance(layer, int) for layer in self.card.layers) - 1
+        return spatial_ast(depth) if self.name == "spatial-ast" else dspast(depth, BRANCHES)
 
     def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:
         """Frames per layer. ``tokens=patches``: one per 0.156 s, the mean over the eight patches of that time, of those

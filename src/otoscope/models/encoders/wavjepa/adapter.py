@@ -16,6 +16,7 @@ import numpy as np
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, ModelError, UsageError
 from otoscope.core.nouns import Card, Encoded, Layer
+from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
@@ -142,6 +143,21 @@ class WavJepaEncoder:
         if file is not None:
             self.report = load_state(model, file, self.tensor_map)
         self._model = model.eval().float().to(device)
+
+    @property
+    def network(self) -> Any:
+        """The loaded network, where interventions act."""
+        self.load()
+        return self._model
+
+    @property
+    def sites(self) -> SiteMap:
+        """The named places of :attr:`network`."""
+        from otoscope.models.encoders.wavjepa.network import Sizes
+        from otoscope.models.sites.wavjepa import site_map
+
+        sizes = self.sizes or Sizes()
+        return site_map(sizes.depth, 1 if sizes.shared else 2)
 
     def encode(self, audio: Sequence[Audio], layers: Sequence[Layer] | None = None) -> list[Encoded]:
         """Frames ``[2, T, D]`` (``[1, T, D]`` with ``average``), ``hop_s`` on the average 10.05 ms. Raises
