@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 from otoscope.core.errors import UsageError
 from otoscope.core.nouns import Intervention, Model
 from otoscope.core.sites import SiteMap
-from otoscope.interventions.hooks import Action, hooked
+from otoscope.interventions.hooks import Action, Skip, hooked
 from otoscope.interventions.none import NoIntervention
+from otoscope.interventions.shadow import ROOT
 from otoscope.interventions.tally import Tally, sited
 
 
@@ -38,6 +39,8 @@ class Acting:
         inside = sited(model, self.name)
         tally = Tally(model)
         actions = [*tally.actions(inside.sites), *self.actions(model, inside.sites, tally)]
+        if sum(isinstance(a, Skip) and a.place == ROOT for a in actions) > 1:
+            raise UsageError("two parts replace the whole evaluation, so they cannot be composed", where=self.name)
         with hooked(inside.network, inside.sites, actions):
             yield tally
 

@@ -8,14 +8,48 @@ from otoscope.core.nouns import Intervention
 from otoscope.core.registry import Registry
 
 INTERVENTIONS = Registry("intervention", "otoscope.interventions")
-INTERVENTIONS.add("none", "otoscope.interventions.none:NoIntervention", "the model as it is")
+_OURS = {
+    "none": ("none:NoIntervention", "the model as it is"),
+    "ablate": ("ablate:Ablate", "a site becomes zero, its mean, noise, or what another prompt gives"),
+    "swap-prompt": ("prompts:SwapPrompt", "another prompt in the network"),
+    "restore": ("prompts:Restore", "another prompt, with one site as under the item's own"),
+    "split-prompt": ("prompts:SplitPrompt", "keys of one prompt, values of another"),
+    "cross-uniform": ("prompts:CrossUniform", "cross-attention without routing"),
+    "minus-text-free": ("prompts:MinusTextFree", "cross-attention less what it gives without text"),
+    "gate": ("prompts:Gate", "the gate of the span anchors is set"),
+    "freeze": ("freeze:Freeze", "chosen layers keep their self-attention maps from a flow time on"),
+    "lsac": ("lsac:Lsac", "stable layers keep their self-attention maps (arXiv 2606.10046)"),
+    "placebo": ("placebo:Placebo", "lsac's plan on layers drawn at random"),
+    "fewer-steps": ("fewer_steps:FewerSteps", "fewer solver steps, re-spaced or stopped early"),
+    "output-reuse": ("output_reuse:OutputReuse", "attention outputs on every n-th step (PAB, FORA)"),
+    "block-reuse": ("block_reuse:BlockReuse", "middle blocks on every n-th step (DeepCache on a transformer)"),
+}
+for _name, (_target, _summary) in _OURS.items():
+    INTERVENTIONS.add(_name, f"otoscope.interventions.{_target}", _summary)
 
 
 def resolve_intervention(spec: Spec | str) -> Intervention:
-    """``name:key=value`` -> a frozen intervention; a wrong parameter is a :class:`UsageError`."""
-    spec = parse_spec(spec) if isinstance(spec, str) else spec
+    """``name:key=value`` -> a frozen intervention; ``a+b:key=value`` composes, in order. A wrong parameter is a
+    :class:`UsageError`."""
+    text = str(spec)
+    if len(parts := split(text)) > 1:
+        from otoscope.interventions.acting import compose
+
+        return compose([resolve_intervention(part) for part in parts])
+    spec = parse_spec(text)
     factory = INTERVENTIONS.get(spec.name)
     try:
-        return factory(**spec.params)
+        found: Intervention = factory(**spec.params)
     except TypeError as e:
         raise UsageError(f"intervention {spec}: {e}") from e
+    return found
+
+
+def split(text: str) -> list[str]:
+    """The parts of ``a+b:key=1+2``: a plus sign separates where the name of an intervention follows it."""
+    parts = [""]
+    for piece in text.split("+"):
+        name = piece.partition(":")[0]
+        starts = name in INTERVENTIONS or name.startswith("file:")
+        parts = [*parts, piece] if parts[-1] and starts else [*parts[:-1], f"{parts[-1]}+{piece}".lstrip("+")]
+    return parts

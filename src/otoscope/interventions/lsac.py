@@ -1,0 +1,147 @@
+"""``lsac``: layer-selective attention caching (arXiv 2606.10046). Stable layers' self-attention maps are frozen.
+
+``fit`` measures convergence on calibration items; a preset turns it into a plan, layer -> flow time from which the map
+is reused. What the paper's presets are is not known; these are ours: ``safe`` freezes stable layers half-way,
+``balanced`` at a quarter of the flow, ``aggressive`` in addition the calmer half of the fast layers at three quarters,
+``budget`` the (layer, time) choices of least summed drift until a share ``x`` of all maps is saved. Plans are in flow
+time, so they outlive a change of solver and steps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from otoscope.core.errors import InputError, UsageError
+from otoscope.core.sites import SiteMap
+from otoscope.interventions.acting import Acting
+from otoscope.interventions.convergence import Convergence, Meter, classify, layer_drift, rank_calm
+from otoscope.interventions.hooks import Action, hooked
+from otoscope.interventions.maps import freeze_actions
+from otoscope.interventions.tally import Tally, sited
+
+PRESETS = ("safe", "balanced", "aggressive", "budget")
+Plan = Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Lsac(Acting):
+    """``plan``: a JSON file ``{"freeze": {"3": 0.25}}``, which needs no calibration; else a ``preset``, with ``x`` for
+    ``budget``, whose profile is fitted, or read from the JSON file ``profile``."""
+
+    name: ClassVar[str] = "lsac"
+    preset: Literal["safe", "balanced", "aggressive", "budget"] = "balanced"
+    x: float | None = None
+    plan: str | None = None
+    profile: str | None = None
+    learned_: Mapping[str, Any] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise UsageError(f"there is no preset={self.preset}", where=self.name, fix=f"Use {', '.join(PRESETS)}.")
+        if (self.preset == "budget") != (self.x is not None):
+            raise UsageError("preset=budget, and it alone, needs x=SHARE", where=self.name)
+        if self.x is not None and not 0 < self.x < 1:
+            raise UsageError(f"x={self.x} is no share between 0 and 1", where=self.name)
+        if self.plan is not None and self.profile is not None:
+            raise UsageError("plan and profile exclude each other", where=self.name)
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether calibration items are needed before it can act."""
+        return self.plan is None and self.profile is None and self.learned_ is None
+
+    def identity(self) -> Mapping[str, Any]:
+        given = self.plan or self.profile
+        return {
+            "class": self.name,
+            "version": self.version,
+            "preset": None if self.plan else self.preset,
+            "x": self.x,
+            "given": read_json(given) if given else None,
+        }
+
+    def learn(self, model: Any, solve: Sequence[Any]) -> dict[str, Any]:
+        """The convergence profile over the calibration items; each of ``solve`` runs the model on one."""
+        inside = sited(model, self.name)
+        meter = Meter(inside.sites.n_layers)
+        with hooked(inside.network, inside.sites, meter.actions(inside.sites)):
+            for run in solve:
+                run()
+                meter.close_item()
+        return meter.result().to_json()
+
+    def given(self, learned: Mapping[str, Any]) -> Lsac:
+        """This method with its profile."""
+        return replace(self, learned_=learned)
+
+    @cached_property
+    def freeze(self) -> Plan:
+        """Layer -> flow time. Raises :class:`UsageError` where nothing was fitted."""
+        if self.plan is not None:
+            return read_plan(self.plan)
+        data = self.learned_ if self.profile is None else read_json(self.profile)
+        if data is None:
+            fix = "Give plan= or profile=, or let an experiment fit it (fit_on)."
+            raise UsageError("has no profile yet", where=self.name, fix=fix)
+        return make_plan(Convergence.from_json(data), self.preset, self.x)
+
+    def actions(self, model: Any, sites: SiteMap, tally: Tally) -> Sequence[Action]:
+        return freeze_actions(sites, tally, self.freeze)
+
+
+def make_plan(found: Convergence, preset: str, x: float | None = None) -> dict[int, float]:
+    """A preset's plan for a measured profile."""
+    if preset == "budget":
+        assert x is not None
+        return _budget(found, x)
+    sorted_out = classify(found)
+    plan = dict.fromkeys(sorted_out.stable, 0.5 if preset == "safe" else 0.25)
+    if preset == "aggressive":
+        fast = [i for i in range(found.entropy.shape[2]) if i not in plan]
+        calm = rank_calm(found, fast, 0.75)
+        plan |= dict.fromkeys(calm[: len(fast) // 2], 0.75)
+    return dict(sorted(plan.items()))
+
+
+def _budget(found: Convergence, x: float) -> dict[int, float]:
+    """Freeze earlier, one evaluation of one layer at a time, where that adds least drift, until enough is saved. The
+    cost of freezing at an evaluation is the drift between its map and the next one."""
+    drift = layer_drift(found)
+    n, layers = drift.shape
+    start = [n - 1] * layers  # the last evaluation: nothing is reused after it
+    wanted = int(np.ceil(x * n * layers))
+    for _ in range(wanted):
+        open_layers = [i for i in range(layers) if start[i] > 0]
+        if not open_layers:
+            top = (n - 1) / n
+            raise UsageError(f"a share of {x:g} cannot be saved: {top:.3g} is all there is", where="lsac")
+        best = min(open_layers, key=lambda i: (float(drift[start[i], i]), i))
+        start[best] -= 1
+    return {i: float(found.times[s]) for i, s in enumerate(start) if s < n - 1}
+
+
+def read_plan(path: str) -> dict[int, float]:
+    """``{"freeze": {LAYER: FLOW TIME}}`` of a JSON file. Raises :class:`InputError`."""
+    data = read_json(path)
+    try:
+        plan = {int(k): float(v) for k, v in data["freeze"].items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as e:
+        raise InputError(f"is no plan: {e}", where=path, fix='Write {"freeze": {"3": 0.25}}.') from e
+    if bad := [v for v in plan.values() if not 0 <= v <= 1]:
+        raise InputError(f"{bad[0]} is no flow time", where=path, fix="Flow times lie in [0, 1].")
+    return plan
+
+
+def read_json(path: str) -> Any:
+    """A JSON file. Raises :class:`InputError`."""
+    try:
+        return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
+        raise InputError(f"cannot be read: {e}", where=path) from e
