@@ -12,6 +12,7 @@ import torch
 from otoscope.core.errors import StoreError
 from otoscope.training.binaural.loop import Recipe, resume, save, start, train
 from otoscope.training.binaural.scenes import Bank, N, Sources, bank, batch, held_out, rooms, sources
+from otoscope.training.schedule import learning_rate
 
 
 @pytest.fixture(scope="module")

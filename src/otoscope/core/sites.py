@@ -23,7 +23,8 @@ At = Literal["input", "output", "query", "key", "value", "attention_map", "atten
 class Site:
     """One named place. ``path`` is a dotted module path, with ``{layer}`` where there is one per layer; ``item`` is the
     position or name of an argument (``input``), or the position in a tuple (``output``); None means the first or only
-    one. ``axes`` names the axes of the value there."""
+    one. ``axes`` names the axes of the value there. ``outside``: what drives the network comes by here, the network
+    itself does not."""
 
     name: str
     path: str
@@ -31,6 +32,7 @@ class Site:
     item: int | str | None = None
     axes: tuple[str, ...] = ()
     doc: str = ""
+    outside: bool = False
 
     @property
     def per_layer(self) -> bool:

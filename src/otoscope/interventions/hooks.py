@@ -114,7 +114,8 @@ def hooked(network: nn.Module, sites: SiteMap, actions: Sequence[Action]) -> Ite
     finally:
         for wrapper, stack in reversed(layers):
             wrapper.drop(stack)
-    unseen = [str(a.place) for _, s in layers if isinstance(s, _Stack) and not s.calls for a in s.actions]
+    idle = [a.place for _, s in layers if isinstance(s, _Stack) and not s.calls for a in s.actions]
+    unseen = [str(place) for place in idle if not place.site.outside]
     if unseen and any(s.calls for _, s in layers):
         raise ModelError(
             f"{sites.family} ran without coming by {', '.join(dict.fromkeys(unseen))}",

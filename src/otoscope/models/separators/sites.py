@@ -16,7 +16,7 @@ _TOKENS = ("batch", "token", "channel")
 _LAYER = "transformer.layers.{layer}"
 
 _BEFORE = (
-    Site("schedule", "schedule", axes=("time",), doc="the solver's time grid, once per solve, before it begins"),
+    Site("schedule", "schedule", axes=("time",), doc="the solver's time grid, before each solve", outside=True),
     Site("state", "state", axes=_FRAMES, doc="the state, as this evaluation sees it"),
     Site("input_proj", "proj", axes=_FRAMES, doc="state and mixture, projected to the network's width"),
     Site("text_memory", "memory_proj", axes=_TOKENS, doc="the text, projected, before the time is added"),
