@@ -16,7 +16,7 @@ from otoscope import run
 from otoscope.core.errors import StoreError, UsageError
 from otoscope.core.naming import parse_spec
 from otoscope.core.registry import load_from_file
-from otoscope.experiments.ask_separate import InMemory, arrays_of, output_key, stems_of
+from otoscope.experiments.ask_separate import InMemory, arrays_of, output_key, stems_of, timing_key
 from otoscope.experiments.execute import Bench, run_shard
 from otoscope.experiments.experiment import Block, Experiment
 from otoscope.experiments.forecast import forecast
@@ -148,7 +148,8 @@ def test_the_key_is_all_that_an_output_depends_on(filters, mixtures) -> None:
 
 def comparable(into):
     table = Results.open(into).rows().drop_columns(list(COST_COLUMNS))
-    return sorted(table.to_pylist(), key=lambda r: (r["cell"], r["item"], r["metric"]))
+    rows = [r for r in table.to_pylist() if r["metric"] != "saved_seconds"]  # the clock's value is never the same
+    return sorted(rows, key=lambda r: (r["cell"], r["item"], r["metric"]))
 
 
 def test_a_run_its_resume_its_scores_and_its_comparison(tmp_path) -> None:
@@ -160,7 +161,7 @@ def test_a_run_its_resume_its_scores_and_its_comparison(tmp_path) -> None:
     whole = tmp_path / "whole"
     run(experiment(interventions=(MOVE, "none")), into=whole)  # another order, in one go
     assert comparable(whole) == comparable(into)
-    assert len(list((into / "outputs").iterdir())) == 10
+    assert len(list((into / "outputs").iterdir())) == 20  # stems, and seconds
     Results.open(into).verify()
 
     scores = json.loads(dumps(scores_of(into, n_resamples=200)))
@@ -206,7 +207,10 @@ def test_kept_outputs_survive_deletion_and_refuse_damage(tmp_path, filters) -> N
     run(experiment(interventions=("none",)), into=tmp_path / "run", limit=1)
     store = Results.open(tmp_path / "run")
     kept = KeptOutputs(store)
-    (key,) = [p.name for p in kept.folder.iterdir()]
+    names = {p.name for p in kept.folder.iterdir()}
+    (key,) = [name for name in names if timing_key(name) in names]
+    assert names == {key, timing_key(key)}
+    assert kept.output(timing_key(key))["seconds"][0] > 0
     artefact = store.artefacts.folder / (kept.folder / key).read_text()
     assert store.rows().column("output").to_pylist()[0] == artefact.name
     assert kept.output("0" * 64) is None

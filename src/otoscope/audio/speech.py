@@ -19,6 +19,10 @@ from otoscope.core.identity import file_digest
 _FOLDER = Path(__file__).parent / "bundled_speech"
 
 
+#: Speakers that nothing of the package is trained on.
+HELD_VOICES = ("f06", "f07", "m06", "m07")
+
+
 @cache
 def bundled_speech() -> tuple[Clip, ...]:
     """All clips, sorted by speaker, digits first."""

@@ -32,6 +32,7 @@ Examples:
 @click.option("--condition", "conditions", multiple=True, help="These conditions instead of the preset's (repeatable).")
 @click.option("--model", "models", multiple=True, help="These subjects instead of the preset's (repeatable).")
 @click.option("--intervention", "interventions", multiple=True, help="These interventions (repeatable).")
+@click.option("--fit-on", multiple=True, help="Tasks that interventions may learn from (repeatable).")
 @click.option("--preset", help="A preset of the experiment; its default if not given.")
 @click.option("--data", type=click.Path(), help="A folder of audio, or a manifest.jsonl, for tasks that read data.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many items per cell and round.")

@@ -3,7 +3,7 @@ and writes one row per item into Results. Only the runner calls models."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -110,12 +110,15 @@ class Stems:
 class Separated:
     """What the runner hands to ``Task.score`` for a :class:`Separate`. ``signals`` are the rendered inputs, ``bare`` is
     the unmodified output where it was asked for (the same object as ``stems`` where nothing intervened), ``done`` is
-    what the intervention says it did: numbers by name, such as ``saved_self_attention``."""
+    what the intervention says it did: numbers by name, such as ``saved_self_attention``. ``seconds`` are of the model's
+    own calls, for ``stems`` and for ``bare``; None: not measured."""
 
     stems: Stems
     signals: Mapping[str, Audio]
     bare: Stems | None = None
     done: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    bare_seconds: float | None = None
 
 
 #: What the runner hands to ``Task.score`` for a :class:`Decide`: numbers (or vectors) by name.
@@ -217,6 +220,29 @@ class Intervention(Protocol):
     def identity(self) -> Mapping[str, Any]: ...
 
     def on(self, model: Model) -> AbstractContextManager[InterventionReport | None]: ...
+
+
+@runtime_checkable
+class Fitted(Intervention, Protocol):
+    """An intervention that learns from calibration items. Methods that learn the same thing say the same in
+    ``learns()``, and share what was learned."""
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether it must learn before it can act."""
+        ...
+
+    def learns(self) -> Mapping[str, Any]:
+        """JSON: what is learned, apart from the model and the items."""
+        ...
+
+    def learn(self, model: Model, calls: Sequence[Callable[[], Any]]) -> Mapping[str, Any]:
+        """JSON of what is learned; each of ``calls`` runs the model on one calibration item."""
+        ...
+
+    def given(self, learned: Mapping[str, Any]) -> Intervention:
+        """The method with what it learned."""
+        ...
 
 
 # --- rows and tasks ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,12 +51,20 @@ class InMemory:
         return sum(a.nbytes for arrays in self._kept.values() for a in arrays.values())
 
 
-def bare_stems(bench: Bench, chunk: Sequence[Asked], outputs: Outputs) -> dict[str, Stems | Broken]:
+@dataclass(frozen=True, eq=False)
+class Bare:
+    """What the unmodified model made of a mixture, and the seconds that it took."""
+
+    stems: Stems
+    seconds: float
+
+
+def bare_stems(bench: Bench, chunk: Sequence[Asked], outputs: Outputs) -> dict[str, Bare | Broken]:
     """By item, the unmodified stems of those that want them. To be called outside the intervention; the empty one needs
     no second pass and gets none."""
     if isinstance(bench.intervention, NoIntervention):
         return {}
-    found: dict[str, Stems | Broken] = {}
+    found: dict[str, Bare | Broken] = {}
     for asked in chunk:
         if isinstance(asked.request, Separate) and asked.request.against_bare:
             try:
@@ -67,21 +76,29 @@ def bare_stems(bench: Bench, chunk: Sequence[Asked], outputs: Outputs) -> dict[s
     return found
 
 
-def _bare(model: Any, asked: Asked, request: Separate, outputs: Outputs) -> Stems:
+def _bare(model: Any, asked: Asked, request: Separate, outputs: Outputs) -> Bare:
     key = output_key(model, asked.signals[request.mixture], request)
-    kept = outputs.output(key)
-    if kept is not None:
-        return stems_of(kept)
-    stems = _separate(model, asked.signals[request.mixture], request)
-    outputs.keep_output(key, arrays_of(stems))
-    return stems
+    kept, timed = outputs.output(key), outputs.output(timing_key(key))
+    if kept is not None and timed is not None:
+        return Bare(stems_of(kept), float(timed["seconds"][0]))
+    start = time.perf_counter()
+    stems = separate_one(model, asked.signals[request.mixture], request)
+    made = Bare(stems, time.perf_counter() - start)
+    _keep(made, key, outputs)
+    return made
+
+
+def _keep(bare: Bare, key: str, outputs: Outputs) -> str:
+    """Keep an unmodified output, and apart from it, since equal outputs are to be equal files, its seconds."""
+    outputs.keep_output(timing_key(key), {"seconds": np.array([bare.seconds])})
+    return outputs.keep_output(key, arrays_of(bare.stems))
 
 
 def separated(
     bench: Bench,
     asked: Asked,
     report: InterventionReport | None,
-    bare: Mapping[str, Stems | Broken],
+    bare: Mapping[str, Bare | Broken],
     outputs: Outputs,
 ) -> tuple[Separated, float, str | None]:
     """What the task gets for one item, the seconds of the model's own call, and the name under which its output was
@@ -96,17 +113,20 @@ def separated(
     if report is not None:
         report.drain()  # what an item that failed midway left behind is not this item's
     start = time.perf_counter()
-    stems = _separate(bench.model, mixture, request)
+    stems = separate_one(bench.model, mixture, request)
     seconds = time.perf_counter() - start
     done = dict(report.drain()) if report is not None else {}
     kept: str | None = None
     if request.against_bare and found is None:  # nothing intervenes: this is the unmodified output
-        found = stems
-        kept = outputs.keep_output(output_key(bench.model, mixture, request), arrays_of(stems))
-    return Separated(stems, asked.signals, found, done), seconds, kept
+        found = Bare(stems, seconds)
+        kept = _keep(found, output_key(bench.model, mixture, request), outputs)
+    if found is None:
+        return Separated(stems, asked.signals, None, done, seconds), seconds, kept
+    return Separated(stems, asked.signals, found.stems, done, seconds, found.seconds), seconds, kept
 
 
-def _separate(model: Any, mixture: Audio, request: Separate) -> Stems:
+def separate_one(model: Any, mixture: Audio, request: Separate) -> Stems:
+    """The stems of one mixture. Raises :class:`ModelError` where they are not of the mixture's shape."""
     found = model.separate([mixture], [request.prompt], [request.noise_seed])
     if len(found) != 1:
         raise ModelError(f"gave {len(found)} results for one mixture", where=model.card.name)
@@ -134,6 +154,11 @@ def output_key(model: Any, mixture: Audio, request: Separate) -> str:
             "noise_seed": request.noise_seed,
         }
     )
+
+
+def timing_key(key: str) -> str:
+    """Where the seconds of the output under ``key`` are kept."""
+    return digest({"seconds": key})
 
 
 def arrays_of(stems: Stems) -> dict[str, NDArray[Any]]:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, OtoscopeError, StoreError
 from otoscope.core.items import Item
-from otoscope.core.nouns import Decide, Encode, InterventionReport, Row, Separate, Stems
+from otoscope.core.nouns import Decide, Encode, InterventionReport, Row, Separate
 from otoscope.experiments.ask_encode import Known, embed_missing, embedded, keep_decision, pack, unpack
-from otoscope.experiments.ask_separate import InMemory, Outputs, bare_stems, separated
+from otoscope.experiments.ask_separate import Bare, InMemory, Outputs, bare_stems, separated
 from otoscope.experiments.bench import DEFAULT_RATE, Asked, Bench, Broken
 from otoscope.results.schema import Cost, failure_records, item_records
 
@@ -77,7 +77,7 @@ class _Shard:
         item: Item,
         asked: Asked | Broken,
         report: InterventionReport | None,
-        bare: Mapping[str, Stems | Broken],
+        bare: Mapping[str, Bare | Broken],
     ) -> None:
         try:
             if isinstance(asked, Broken):
@@ -96,7 +96,7 @@ class _Shard:
         self.out.rows.extend(item_records(asked.item, rows, cost=cost, output=artefact))
 
     def _output(
-        self, asked: Asked, report: InterventionReport | None, bare: Mapping[str, Stems | Broken]
+        self, asked: Asked, report: InterventionReport | None, bare: Mapping[str, Bare | Broken]
     ) -> tuple[Any, float, str | None]:
         if isinstance(asked.request, Separate):
             return separated(self.bench, asked, report, bare, self.outputs)

@@ -21,7 +21,9 @@ from otoscope.core.registry import suggestions
 from otoscope.models.groups import expand
 
 _GRID_KEYS = {"tasks", "conditions", "models", "references", "interventions", "twins"}
-_PRESET_KEYS = {"models", "references", "interventions", "seeds", "twins", "always_twins", "grid", "about", "limit"}
+_PRESET_KEYS = {
+    "models", "references", "interventions", "seeds", "twins", "always_twins", "grid", "about", "limit", "fit_on"
+}  # fmt: skip
 _FILE_KEYS = {"title", "about", "default", "presets", "notes"}
 
 
@@ -46,6 +48,7 @@ class Cell:
     model: Spec
     intervention: Spec
     seed: int
+    fit_on: tuple[Spec, ...] = ()
 
     @property
     def alias(self) -> str:
@@ -58,7 +61,8 @@ class Cell:
 @dataclass(frozen=True)
 class Experiment:
     """What is run. ``twins`` random-weight twins are added beside every subject encoder: beside subjects of the user's
-    own only where they are asked for, or where the protocol cannot do without (``always_twins``)."""
+    own only where they are asked for, or where the protocol cannot do without (``always_twins``). ``fit_on`` are the
+    tasks whose items interventions may learn from."""
 
     name: str
     grid: tuple[Block, ...]
@@ -69,6 +73,7 @@ class Experiment:
     twins: int = 0
     always_twins: bool = False
     limit: int | None = None
+    fit_on: tuple[Spec, ...] = ()
     title: str = ""
     preset: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -86,7 +91,7 @@ class Experiment:
                     for condition in block.conditions:
                         for intervention in block.interventions or self.interventions:
                             for seed in self.seeds:
-                                found[Cell(task, condition, model, intervention, seed)] = None
+                                found[Cell(task, condition, model, intervention, seed, self.fit_on)] = None
         order: dict[str, int] = {}
         for cell in found:
             order.setdefault(str(cell.model), len(order))
@@ -103,6 +108,7 @@ class Experiment:
         limit: int | None = None,
         data: str | None = None,
         twins: int | None = None,
+        fit_on: Sequence[str] = (),
     ) -> Experiment:
         """The experiment with the command line's choices put in. Tasks select blocks by name (with or without
         parameters); a task that no block names becomes a block of its own."""
@@ -115,7 +121,9 @@ class Experiment:
             grid = tuple(replace(b, models=None) for b in grid)
         if interventions:
             grid = tuple(replace(b, interventions=()) for b in grid)
+        fits = tuple(map(parse_spec, fit_on)) or self.fit_on
         if data is not None:
+            fits = tuple(_with_data(t, data) for t in fits)
             grid = tuple(replace(b, tasks=tuple(_with_data(t, data) for t in b.tasks)) for b in grid)
         return replace(
             self,
@@ -124,6 +132,7 @@ class Experiment:
             interventions=tuple(map(parse_spec, interventions)) or self.interventions,
             seeds=self.seeds if seed is None else (seed,),
             limit=self.limit if limit is None else limit,
+            fit_on=fits,
             twins=self._twins(bool(models)) if twins is None else twins,
         )
 
@@ -142,6 +151,7 @@ class Experiment:
             "seeds": list(self.seeds),
             "twins": self.twins,
             "limit": self.limit,
+            "fit_on": [str(t) for t in self.fit_on],
             "grid": [
                 {
                     "tasks": [str(t) for t in b.tasks],
@@ -233,6 +243,7 @@ def parse_experiment(data: Mapping[str, Any], *, name: str, preset: str | None, 
         twins=int(table.get("twins", 0)),
         always_twins=bool(table.get("always_twins", False)),
         limit=table.get("limit"),
+        fit_on=_specs(table, "fit_on", here),
         title=str(data.get("title", name)),
         preset=chosen,
         notes=tuple(data.get("notes", ())),

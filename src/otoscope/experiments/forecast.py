@@ -71,7 +71,7 @@ def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int, outputs:
         return Forecast(**base, seconds_left=0.0, bytes_left=0.0, note="done")
     workshop.keep_only(p.cell)
     try:
-        bench = workshop.bench(p.cell)
+        bench = workshop.bench(p.cell, outputs)
         bench.model.load()
         # Spread over the list, because neighbours share sounds and would look cheaper than the whole.
         step = max(1, n // PROBE_ITEMS)

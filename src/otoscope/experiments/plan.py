@@ -8,9 +8,12 @@ from typing import Any
 
 from otoscope.core.errors import ModelError
 from otoscope.core.identity import digest
+from otoscope.core.naming import Spec
 from otoscope.core.nouns import Model, Task
+from otoscope.experiments.ask_separate import Outputs
 from otoscope.experiments.bench import Bench
 from otoscope.experiments.experiment import Cell, Experiment
+from otoscope.experiments.fitting import Calibration, check, fitted, learns
 from otoscope.interventions.catalogue import resolve_intervention
 from otoscope.models.resolve import resolve, twin_refusal
 from otoscope.tasks.catalogue import resolve_condition, resolve_task
@@ -53,6 +56,7 @@ class Workshop:
         self.settings = settings
         self._models: dict[str, Model] = {}
         self._tasks: dict[tuple[str, int], Task] = {}
+        self._calibrations: dict[tuple[tuple[str, ...], int], Calibration] = {}
 
     def model(self, cell: Cell) -> Model:
         name = str(cell.model)
@@ -62,17 +66,31 @@ class Workshop:
         return self._models[name]
 
     def task(self, cell: Cell) -> Task:
-        key = (str(cell.task), cell.seed)
+        return self._task(cell.task, cell.seed)
+
+    def _task(self, spec: Spec, seed: int) -> Task:
+        key = (str(spec), seed)
         if key not in self._tasks:
-            self._tasks[key] = resolve_task(cell.task, seed=cell.seed)
+            self._tasks[key] = resolve_task(spec, seed=seed)
         return self._tasks[key]
 
-    def bench(self, cell: Cell) -> Bench:
+    def calibration(self, cell: Cell) -> Calibration:
+        """What the cell's intervention may learn from."""
+        key = (tuple(map(str, cell.fit_on)), cell.seed)
+        if key not in self._calibrations:
+            self._calibrations[key] = Calibration.of([self._task(spec, cell.seed) for spec in cell.fit_on])
+        return self._calibrations[key]
+
+    def bench(self, cell: Cell, kept: Outputs) -> Bench:
+        """The parts of a cell, its intervention fitted; ``kept`` is where what it learned is kept and looked for."""
+        model, intervention = self.model(cell), resolve_intervention(cell.intervention)
+        if learns(intervention):
+            intervention = fitted(intervention, model, model.identity(), self.calibration(cell), kept)
         return Bench(
             task=self.task(cell),
             condition=resolve_condition(cell.condition),
-            model=self.model(cell),
-            intervention=resolve_intervention(cell.intervention),
+            model=model,
+            intervention=intervention,
             batch=self.settings.batch,
         )
 
@@ -116,6 +134,8 @@ def make_plan(experiment: Experiment, settings: Settings) -> Plan:
             "intervention": intervention.identity(),
             "seed": cell.seed,
         }
+        if learns(intervention):
+            identity["fit"] = check(cell, intervention, workshop.calibration(cell), task)
         cell_id = digest(identity, 16)
         if cell_id in seen:
             excluded.append((cell, f"is the same computation as {seen[cell_id].alias}"))

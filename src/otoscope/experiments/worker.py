@@ -14,8 +14,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from otoscope.core.errors import StoreError
 from otoscope.core.items import Item
 from otoscope.core.nouns import Task
+from otoscope.experiments.bench import Bench
 from otoscope.experiments.execute import explain, failed_rows, readout_records, run_shard, unpack
 from otoscope.experiments.plan import Plan, Planned, Settings, Workshop
 from otoscope.results.outputs import KeptOutputs
@@ -142,11 +144,11 @@ class Worker:
 
     def _do_shard(self, planned: Planned, key: ShardKey, items: Sequence[Item], n_items: int) -> None:
         start = time.perf_counter()
-        error = self._model_error(planned)
-        if error is not None:
-            rows, n_failed = failed_rows(items, error), len(items)
+        bench = self._bench(planned)
+        if isinstance(bench, Exception):
+            rows, n_failed = failed_rows(items, bench), len(items)
         else:
-            out = run_shard(self.workshop.bench(planned.cell), items, self.outputs)
+            out = run_shard(bench, items, self.outputs)
             rows, n_failed = out.rows, out.n_failed
             if out.kept is not None:
                 artefact = self.store.put_artefact(out.kept)
@@ -166,6 +168,18 @@ class Worker:
                 worker=self.index,
             )
         )
+
+    def _bench(self, planned: Planned) -> Bench | Exception:
+        """The cell's parts, loaded and fitted, or what went wrong."""
+        error = self._model_error(planned)
+        if error is not None:
+            return error
+        try:
+            return self.workshop.bench(planned.cell, self.outputs)
+        except StoreError:
+            raise
+        except Exception as e:
+            return e
 
     def _model_error(self, planned: Planned) -> Exception | None:
         """Load the cell's model once; what went wrong, if anything."""

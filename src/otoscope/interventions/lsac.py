@@ -10,7 +10,7 @@ time, so they outlive a change of solver and steps.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -67,13 +67,16 @@ class Lsac(Acting):
             "given": read_json(given) if given else None,
         }
 
-    def learn(self, model: Any, solve: Sequence[Any]) -> dict[str, Any]:
-        """The convergence profile over the calibration items; each of ``solve`` runs the model on one."""
+    def learns(self) -> Mapping[str, Any]:
+        return {"class": "convergence", "version": 1}
+
+    def learn(self, model: Any, calls: Sequence[Callable[[], Any]]) -> dict[str, Any]:
+        """The convergence profile over the calibration items."""
         inside = sited(model, self.name)
         meter = Meter(inside.sites.n_layers)
         with hooked(inside.network, inside.sites, meter.actions(inside.sites)):
-            for run in solve:
-                run()
+            for call in calls:
+                call()
                 meter.close_item()
         return meter.result().to_json()
 

@@ -100,7 +100,7 @@ def test_who_is_asked() -> None:
         ("prompt=span", "Set overlap below 1"),
         ("n_items=0", "n_items"),
         ("overlap=2", "overlap"),
-        ("split=1", "data=FOLDER"),
+        ("split=1", "no split 1"),
         ("sounds=x", "speech-sound"),
         ("n_item=3", "n_items"),
     ],

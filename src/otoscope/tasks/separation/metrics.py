@@ -39,11 +39,13 @@ METRICS = (
     Metric("fidelity_si_sdr_db", "si_sdr_db against the unmodified output; undefined where they are equal", "dB"),
     Metric("fidelity_stoi", "stoi against the unmodified output"),
     Metric("evaluations", "calls of the network", higher_is_better=False),
-    Metric("saved_self_attention", "share of the self-attention's operations that was left out; 0 where nothing acted"),
-    Metric("saved_flops", "share of all operations that was left out; 0 where nothing acted"),
+    Metric("saved_self_attention", "share of self-attention's operations, projections too, that was left out"),
+    Metric("saved_attention_maps", "share of self-attention maps that were not computed"),
+    Metric("saved_flops", "share of all operations of the network that was left out"),
+    Metric("saved_seconds", "share of the unmodified model's seconds, measured on the item (0 where nothing acted)"),
 )
 #: What an intervention may say it saved, as shares; without an intervention nothing was.
-SAVED = ("saved_self_attention", "saved_flops")
+SAVED = ("saved_self_attention", "saved_attention_maps", "saved_flops")
 
 
 def separation_rows(output: Separated, *, speech: bool) -> list[Row]:
@@ -64,6 +66,9 @@ def separation_rows(output: Separated, *, speech: bool) -> list[Row]:
     if output.bare is not None:
         rows += _fidelity_rows(output, estimate, rate)
     rows.append(Row("evaluations", float(output.stems.evaluations)))
+    if output.seconds is not None and output.bare_seconds:
+        same = output.bare is output.stems
+        rows.append(Row("saved_seconds", 0.0 if same else 1 - output.seconds / output.bare_seconds))
     return rows + _done_rows(output, {r.metric for r in rows})
 
 

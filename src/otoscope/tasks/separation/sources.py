@@ -16,10 +16,14 @@ from otoscope.audio.layouts import Listed, opened, read_layout
 from otoscope.audio.layouts.manifest import listed
 from otoscope.audio.mixing import trim
 from otoscope.audio.resample import resample
-from otoscope.audio.speech import bundled_speech
+from otoscope.audio.speech import HELD_VOICES, bundled_speech
 from otoscope.core.errors import InputError
 
 Float = NDArray[np.float64]
+#: Generated sounds that the package's models may be trained on have seeds below.
+TRAINED_SEEDS = 1000
+#: The parts of the package's own sounds.
+OWN_SPLITS = ("train", "test")
 
 
 class Source(Protocol):
@@ -85,6 +89,14 @@ class Sounds:
 
     clips: tuple[Listed, ...] = ()
     events: tuple[str, ...] = ()
+    seeds: range = range(2**31)  # of generated events
+
+    def describe(self) -> Any:
+        """JSON of what is generated; the files are known by their listing."""
+        if not self.events:
+            return None
+        part = {} if self.seeds == range(2**31) else {"seeds": [self.seeds.start, self.seeds.stop]}
+        return {"version": generator.VERSION, "labels": self.events, **part}
 
     def two(self, rng: np.random.Generator) -> tuple[tuple[str, Source], tuple[str, Source]]:
         """Two sounds that share no class, as (class, sound)."""
@@ -96,7 +108,7 @@ class Sounds:
         if self.events:
             labels = [x for x in self.events if apart is None or x != apart[0]]
             label = labels[int(rng.integers(len(labels)))]
-            return label, Event(label, int(rng.integers(2**31)))
+            return label, Event(label, int(rng.integers(self.seeds.start, self.seeds.stop)))
         taken: set[str] = set()
         if apart is not None:
             taken = {label for c in self.clips if c.group == apart[1].group for label in c.labels} | {apart[0]}
@@ -149,10 +161,14 @@ def _opened(clip: Listed) -> Clip:
 
 @functools.lru_cache(maxsize=16)
 def voices(data: str | None, split: str | None, digits: bool) -> Voices:
-    """Speech of ``data``, or (None) the package's voices. ``digits``: spoken digits alone where there are any, else
-    everything; of the package's voices sentences alone where not. Raises :class:`InputError` where there is none."""
+    """Speech of ``data``, or (None) the package's voices: all, or those that its models were trained on (``train``), or
+    the others (``test``). ``digits``: spoken digits alone where there are any, else everything; of the package's voices
+    sentences alone where not. Raises :class:`InputError` where there is none."""
     if data is None:
-        found = [x for c in bundled_speech() if (x := listed(c)) is not None]
+        own = [
+            c for c in bundled_speech() if split in (None, "test" if c.labels["speaker"] in HELD_VOICES else "train")
+        ]
+        found = [x for c in own if (x := listed(c)) is not None]
         return Voices(tuple(x for x in found if ("digit" in x.more) == digits))
     speech = [x for x in read_layout(data, split) if x.kind == "speech"]
     if not speech:
@@ -163,9 +179,11 @@ def voices(data: str | None, split: str | None, digits: bool) -> Voices:
 
 @functools.lru_cache(maxsize=16)
 def sounds(data: str | None, split: str | None) -> Sounds:
-    """Sound events of ``data``, or (None) those of the generator. Raises :class:`InputError` where there is none."""
+    """Sound events of ``data``, or (None) those of the generator, whose models are trained on seeds below
+    :data:`TRAINED_SEEDS` (``train``; ``test``: the others). Raises :class:`InputError` where there is none."""
     if data is None:
-        return Sounds(events=generator.catalogue()["event"])
+        seeds = {"train": range(TRAINED_SEEDS), "test": range(TRAINED_SEEDS, 2**31), None: range(2**31)}[split]
+        return Sounds(events=generator.catalogue()["event"], seeds=seeds)
     found = [x for x in read_layout(data, split) if x.kind == "sound"]
     if not found:
         raise InputError("holds no sound with a class", where=data, fix="Name ESC-50, FSD50K, or folders by class.")

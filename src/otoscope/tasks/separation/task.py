@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from otoscope.audio import generator
 from otoscope.audio.binaural import child
 from otoscope.audio.mixing import Mix
 from otoscope.core.errors import InputError, UsageError
@@ -30,7 +29,8 @@ PROMPTS = ("text", "span", "both")
 class SeparationTask:
     """Parameters: ``tier`` (clean, noisy, environmental, speech-sound), ``n_items``, ``snr_db`` (target over the other
     sound), ``overlap`` (share of each sound that is common), ``duration_s``, ``prompt`` (text, span, both), ``data``
-    and ``split`` (a manifest, ESC-50, FSD50K, LibriSpeech or folders by class; default: the package's own sounds),
+    and ``split`` (a manifest, ESC-50, FSD50K, LibriSpeech or folders by class; default: the package's own sounds,
+    of which ``train`` is what its models may know, and ``test`` is not),
     ``sounds`` (another such folder for the sounds of speech-sound), ``words`` (a table of prompts)."""
 
     version: ClassVar[int] = 1
@@ -59,8 +59,10 @@ class SeparationTask:
             raise UsageError(f"there is no prompt {self.prompt!r}", fix=f"Use {', '.join(PROMPTS)}.")
         if self.prompt != "text" and self.overlap >= 1.0:
             raise UsageError("a span tells nothing where both sounds last throughout", fix="Set overlap below 1.")
-        if self.split is not None and self.data is None:
-            raise UsageError("split is a part of data=FOLDER, and none is given")
+        if self.data is None and self.split not in (None, *sources.OWN_SPLITS):
+            raise UsageError(
+                f"the package's own sounds have no split {self.split!r}", fix=f"Use {', '.join(sources.OWN_SPLITS)}."
+            )
         if self.sounds is not None and self.tier != "speech-sound":
             raise UsageError("sounds=FOLDER is for tier=speech-sound", fix="Name the folder with data=.")
         self._mix(True)
@@ -102,7 +104,7 @@ class SeparationTask:
             "mix": self._mix(True),
             "prompt": self.prompt,
             "files": digest(listing),
-            "events": {"version": generator.VERSION, "labels": sounds.events} if sounds and sounds.events else None,
+            "events": None if sounds is None else sounds.describe(),
             "words": digest(self._words(), 16),
             "seed": self.seed,
         }
