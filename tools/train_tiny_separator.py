@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
+from otoscope.models.bundled.separator_network import RATE
 from otoscope.training.separation.loop import Recipe, State, resume, save, start, train
 from otoscope.training.separation.mixtures import pool
-from otoscope.models.bundled.separator_network import RATE
 
 
 def main() -> None:

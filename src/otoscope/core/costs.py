@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class EvaluationCost:
-    """Floating-point operations (a multiply-add is two) of one evaluation at batch 1. Per layer: ``self_attention`` as a
-    whole, ``attention_map`` the part of it that only serves the map (query and key projections, their product),
+    """Floating-point operations (a multiply-add is two) of one evaluation at batch 1. Per layer: ``self_attention``
+    whole, ``attention_map``, its part that only serves the map (query and key projections, their product),
     ``cross_attention``, ``feed_forward``. ``rest``: everything outside the layers."""
 
     layers: int

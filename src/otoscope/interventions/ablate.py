@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from otoscope.audio.binaural import child
 from otoscope.core import clock
 from otoscope.core.errors import UsageError
-from otoscope.core.identity import child
 from otoscope.core.sites import Place, SiteMap
 from otoscope.interventions.acting import Acting, check_times, layer_list
 from otoscope.interventions.hooks import Action, Change, places, within

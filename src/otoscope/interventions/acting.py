@@ -87,5 +87,8 @@ def layer_list(layers: Any, where: str) -> tuple[int, ...] | None:
 
 def check_times(start: float, end: float, where: str) -> None:
     """Flow times lie in [0, 1], the start before the end. Raises :class:`UsageError`."""
-    if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in (start, end)) or not 0 <= start < end <= 1:
+    if (
+        not all(isinstance(x, int | float) and not isinstance(x, bool) for x in (start, end))
+        or not 0 <= start < end <= 1
+    ):
         raise UsageError(f"{start} to {end} is no stretch of flow time", where=where, fix="0 <= start < end <= 1.")

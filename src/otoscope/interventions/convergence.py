@@ -95,7 +95,9 @@ class Meter:
             raise ModelError("no solve was watched")
         times = self._items[0][0]
         if any(not np.allclose(times, other, atol=1e-6) for other, _, _ in self._items):
-            raise ModelError("the watched solves evaluate at different flow times", fix="Use one solver and step count.")
+            raise ModelError(
+                "the watched solves evaluate at different flow times", fix="Use one solver and step count."
+            )
         return Convergence(
             np.array(times), np.stack([e for _, e, _ in self._items]), np.stack([d for _, _, d in self._items])
         )
@@ -165,9 +167,7 @@ def classify(found: Convergence, *, quantile: float = 0.75, early: float = 0.25)
     drift = found.drift.mean((0, 3))[1:]
     settles = [_settling(rates, found.times, quantile) for rates in (entropy, drift)]
     stable = [tuple(i for i, t in enumerate(s) if t <= early + 1e-6) for s in settles]
-    return Classified(
-        tuple(settles[0]), tuple(settles[1]), stable[0], tuple(sorted(set(stable[0]) ^ set(stable[1])))
-    )
+    return Classified(tuple(settles[0]), tuple(settles[1]), stable[0], tuple(sorted(set(stable[0]) ^ set(stable[1]))))
 
 
 def _settling(rates: Float, times: Float, quantile: float) -> list[float]:

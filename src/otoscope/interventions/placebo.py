@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from otoscope.core.identity import child
+from otoscope.audio.binaural import child
 from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action
 from otoscope.interventions.lsac import Lsac

@@ -24,8 +24,8 @@ ROOT = Place(Site("network", "", "output"))
 
 
 def patch(model: Any, prompt: str, wanted: Sequence[Place], when: When | None, *, swap: bool = False) -> list[Action]:
-    """Put what ``prompt`` ("" for no text) gives at ``wanted`` into the evaluation under the item's own prompt. ``swap``:
-    the other way round, what the item's own prompt gives goes into an evaluation under ``prompt``."""
+    """Put what ``prompt`` ("" for no text) gives at ``wanted`` into the evaluation under the item's own prompt.
+    ``swap``: the other way round, what the item's own prompt gives goes into an evaluation under ``prompt``."""
     text, mask = encode_prompt(model, prompt)
     kept: dict[str, Any] = {}
 

@@ -24,5 +24,5 @@ def evaluation_cost(config: DiTConfig, frames: int, tokens: int) -> EvaluationCo
         attention_map=2 * projection + product,
         cross_attention=2 * projection + 2 * memory + 2 * (2 * t * s * d),
         feed_forward=3 * 2 * t * d * config.hidden,
-        rest=before + text + time + paths + 2 * t * d * config.channels,
+        rest=before + text + time + paths + 2 * t * d * config.outputs,
     )

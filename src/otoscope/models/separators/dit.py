@@ -34,8 +34,10 @@ NULL, WANTED, UNWANTED, PAD = 0, 1, 2, 3
 @dataclass(frozen=True)
 class DiTConfig:
     """Sizes. ``video_dim`` or ``anchor_dim`` None: the network has no such pathway. ``prediction`` says what the
-    transformer's output is: the velocity, as published, or (``clean``, ours) the latents at t = 1, from which the
-    velocity follows. Raises :class:`ModelError` on sizes that cannot be built."""
+    transformer's output is: the velocity, as published, or (``clean``, ours) three numbers per channel, ``a``, ``b``
+    and ``c``, for the latents at t = 1 as ``a * mixture + b * state + c``, from which the velocity follows. So what is
+    there already need not be carried through the layers; and the state is heard only as far as it is no noise. Raises
+    :class:`ModelError` on sizes that cannot be built."""
 
     dim: int = 1024
     heads: int = 8
@@ -74,6 +76,11 @@ class DiTConfig:
         """Channels of state and velocity: both stems."""
         return 2 * self.latent
 
+    @property
+    def outputs(self) -> int:
+        """Channels of the transformer's output."""
+        return self.channels * (3 if self.prediction == "clean" else 1)
+
 
 #: With ``prediction="clean"`` the way that is left is not divided by less than this.
 NEAR_END = 1e-3
@@ -97,7 +104,7 @@ class Embedder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Frames ``[B, T, d]``, flow time ``[B]`` and memory ``[B, S, d]`` -> velocity ``[B, T, 2 C]``."""
+    """Frames ``[B, T, d]``, flow time ``[B]`` and memory ``[B, S, d]`` -> ``[B, T, outputs]``."""
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
@@ -109,7 +116,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Block(dim, config.heads, config.hidden, config.eps) for _ in range(config.layers))
         self.norm = RMSNorm(dim, config.eps)
         self.final_layer_scale_shift_table = nn.Parameter(torch.randn(2, dim) / dim**0.5)
-        self.output = nn.Linear(dim, config.channels, bias=False)
+        self.output = nn.Linear(dim, config.outputs, bias=False)
 
     def forward(
         self, x: Tensor, time: Tensor, memory: Tensor, mask: Tensor | None, memory_mask: Tensor | None
@@ -189,8 +196,8 @@ class FlowNetwork(nn.Module):
         ``mask [B, T]``: real frames. Raises :class:`InputError` on a conditioning that the network has no path for.
         """
         state = self.state(state)
-        x = state
-        moments = time.reshape(-1).expand(x.shape[0])
+        moments = time.reshape(-1).expand(state.shape[0])
+        x = state * _known(moments, state.dtype) if self.config.prediction == "clean" else state
         x = self.proj(torch.cat([x, torch.zeros_like(x), mixture], dim=-1))
         if self.align_masked_video is not None:
             x = x + self.align_masked_video(_zeros(x, self.config.video_dim) if video is None else video)
@@ -205,15 +212,21 @@ class FlowNetwork(nn.Module):
         memory = self.memory(moments, text, x.dtype)
         out = self.transformer(x, moments, memory, mask, text_mask)
         if self.config.prediction == "clean":
-            out = (out - state) / (1 - moments[:, None, None]).clamp_min(NEAR_END).to(out.dtype)
+            of_mixture, of_state, added = out.chunk(3, dim=-1)
+            clean = of_mixture * mixture + of_state * state + added
+            out = (clean - state) / (1 - moments[:, None, None]).clamp_min(NEAR_END).to(clean.dtype)
         return self.velocity(out)
-
 
     def memory(self, moments: Tensor, text: Tensor | None, dtype: torch.dtype) -> Tensor:
         """What cross-attention reads, before it is embedded: text plus time ``[B, S, d]``, or the time alone
         ``[B, 1, d]``. ``moments [B]``."""
         memory = self.time_memory(sinusoid(moments, self.config.dim).to(dtype)[:, None])
         return memory if text is None else self.memory_proj(text) + memory
+
+
+def _known(moments: Tensor, dtype: torch.dtype) -> Tensor:
+    """How much of a state at each moment is latents and not noise: ``t / sqrt(t^2 + (1 - t)^2)``, ``[B, 1, 1]``."""
+    return (moments / (moments.square() + (1 - moments).square()).sqrt()).to(dtype)[:, None, None]
 
 
 def _zeros(x: Tensor, width: int | None) -> Tensor:

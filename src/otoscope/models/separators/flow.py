@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from otoscope.core.audio import Audio
+from otoscope.core.costs import EvaluationCost
 from otoscope.core.errors import InputError, ModelError, UsageError
 from otoscope.core.nouns import Card, StemPrompt, Stems
 from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.separators.anchors import anchors_of
 from otoscope.models.separators.chunks import join, plan
+from otoscope.models.separators.cost import evaluation_cost
 from otoscope.models.separators.dit import FlowNetwork
 from otoscope.models.separators.sampling import Sampling
 from otoscope.models.separators.sites import site_map
@@ -134,6 +136,22 @@ class FlowSeparator:
     def sites(self) -> SiteMap:
         return site_map(self._network.config)
 
+    def cost(self, frames: int, tokens: int) -> EvaluationCost:
+        """Operations of one evaluation."""
+        return evaluation_cost(self._network.config, frames, tokens)
+
+    def encode_text(self, prompt: str) -> tuple[Tensor | None, Tensor | None]:
+        """Tokens ``[1, S, text_dim]`` of a prompt and their mask, as the network is given them; None of no text. Raises
+        :class:`ModelError` where there is no text encoder."""
+        if not prompt:
+            return None, None
+        if self._words is None:
+            raise ModelError("has no text encoder", where=self.card.name, fix="Prompt it with spans, or not at all.")
+        self.load()
+        text, mask = self._words.encode([prompt])
+        device = devices.pick(self.device)
+        return text.to(device, devices.torch_dtype(self.sampling.dtype)), mask.to(device)
+
     def separate(
         self, mixtures: Sequence[Audio], prompts: Sequence[StemPrompt], noise_seeds: Sequence[int]
     ) -> list[Stems]:
@@ -183,12 +201,7 @@ class FlowSeparator:
             if network.config.anchor_dim is None:
                 raise InputError("takes no spans", where=self.card.name, fix="Prompt it in words.")
             anchors = anchors_of(prompt.spans, frames, self._codec.rate / self._codec.hop).to(device)
-        if not prompt.text:
-            return _Prompt(None, None, anchors)
-        if self._words is None:
-            raise ModelError("has no text encoder", where=self.card.name, fix="Prompt it with spans, or not at all.")
-        text, mask = self._words.encode([prompt.text])
-        return _Prompt(text.to(device, devices.torch_dtype(self.sampling.dtype)), mask.to(device), anchors)
+        return _Prompt(*self.encode_text(prompt.text), anchors)
 
     def _in_frames(self) -> tuple[int | None, int]:
         """Length and overlap of chunks."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from otoscope.core.audio import Audio
+from otoscope.core.costs import EvaluationCost
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.nouns import Card, StemPrompt, Stems
 from otoscope.core.sites import SiteMap
@@ -24,6 +25,8 @@ from otoscope.models.separators.sampling import Sampling
 from otoscope.models.weights import files_digest
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from otoscope.models.encoders.tensor_map import Report
     from otoscope.models.separators.checkpoint import Files
     from otoscope.models.separators.dit import FlowNetwork
@@ -121,6 +124,14 @@ class SamAudio:
     @property
     def sites(self) -> SiteMap:
         return self.flow.sites
+
+    def cost(self, frames: int, tokens: int) -> EvaluationCost:
+        """See :meth:`FlowSeparator.cost`."""
+        return self.flow.cost(frames, tokens)
+
+    def encode_text(self, prompt: str) -> tuple[Tensor | None, Tensor | None]:
+        """See :meth:`FlowSeparator.encode_text`."""
+        return self.flow.encode_text(prompt)
 
     def separate(
         self, mixtures: Sequence[Audio], prompts: Sequence[StemPrompt], noise_seeds: Sequence[int]

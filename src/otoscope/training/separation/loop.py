@@ -1,7 +1,7 @@
 """The training loop of the tiny separator: flow matching with clean-latent prediction, averaged weights, exact resume.
 
 Rectified flow: ``x_t = (1 - t) noise + t latents``; the network predicts the latents, and the squared error is divided
-by ``max(1 - t, 0.2) ** 2``, which is what a velocity's error would be worth, bounded near the end. Step ``k`` depends
+by ``max(1 - t, 0.5) ** 2``, which is what a velocity's error would be worth, bounded near the end. Step ``k`` depends
 on (seed, k) alone.
 """
 
@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from otoscope.core.errors import StoreError
-from otoscope.models.bundled.separator_network import CONFIG, TinyNetwork, vocabulary
+from otoscope.models.bundled.separator_network import BANDS, CONFIG, HOP, TinyNetwork, vocabulary
 from otoscope.models.devices import seeded
 from otoscope.models.separators.dit import NULL, WANTED
 from otoscope.training.schedule import average_into, learning_rate
 from otoscope.training.separation.mixtures import Batch, Pool, batch
 
 #: Bounds the weight of errors near the end of the flow.
-NEAREST = 0.2
+NEAREST = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,25 @@ class Recipe:
     """Everything that the weights depend on besides the sounds."""
 
     seed: int = 1
-    steps: int = 4000
+    steps: int = 12000
     batch: int = 16
     seconds: float = 2.0
     rate: float = 1e-3
     warm_up: int = 100
     decay: float = 0.01
     average: float = 0.998
+    shift: float = 10.0
+    fine: float = 0.25
     dim: int = CONFIG.dim
     heads: int = CONFIG.heads
     layers: int = CONFIG.layers
-    hop: int = CONFIG.latent
+    hop: int = HOP
+    bands: int = BANDS
 
     def network(self, words: tuple[str, ...]) -> TinyNetwork:
         """Fresh weights of this recipe's sizes."""
-        config = replace(CONFIG, dim=self.dim, heads=self.heads, layers=self.layers, latent=self.hop)
-        return TinyNetwork(words, config)
+        config = replace(CONFIG, dim=self.dim, heads=self.heads, layers=self.layers)
+        return TinyNetwork(words, replace(config, latent=self.bands + self.hop), self.hop)
 
 
 @dataclass
@@ -66,9 +69,9 @@ def start(recipe: Recipe, found: Pool) -> State:
     words = vocabulary(found.texts())
     with seeded(recipe.seed):
         network = recipe.network(words)
-        for layer in network.flow.transformer.layers:  # residual branches start small, as in deep transformers
-            for out in (layer.attention.wo, layer.cross_attention.wo, layer.feed_forward.w2):
-                out.weight.data /= (2 * recipe.layers) ** 0.5
+        for name, weight in network.flow.transformer.layers.named_parameters():
+            if name.endswith(("wo.weight", "w2.weight")):  # residual branches start small, as in deep transformers
+                weight.data /= (2 * recipe.layers) ** 0.5
     calm(network, batch(found, recipe.seed, -1 % 2**32, 100, recipe.seconds))
     mean = recipe.network(words)
     mean.load_state_dict(network.state_dict())
@@ -77,20 +80,26 @@ def start(recipe: Recipe, found: Pool) -> State:
 
 
 def calm(network: TinyNetwork, sample: Batch) -> None:
-    """Scale every bin of the codec so that stems have unit variance."""
-    network.codec.scale.fill_(1.0)
-    x = network.codec.encode(torch.from_numpy(np.concatenate([sample.target, sample.residual])))
-    network.codec.scale.copy_(x.square().mean(dim=(0, 1)).sqrt().clamp_min(1e-4))
+    """Shift and scale every channel of the codec so that stems have no mean and unit variance."""
+    codec = network.codec
+    codec.shift.zero_()
+    codec.scale.fill_(1.0)
+    x = codec.encode(torch.from_numpy(np.concatenate([sample.target, sample.residual])))
+    codec.shift[: codec.bands] = x.mean(dim=(0, 1))[: codec.bands]
+    codec.scale.copy_(x.std(dim=(0, 1)).clamp_min(1e-4))
 
 
-def loss(network: TinyNetwork, made: Batch, seed: int) -> Tensor:
-    """Weighted error of the predicted latents, one flow time per mixture."""
+def loss(network: TinyNetwork, made: Batch, seed: int, shift: float, fine: float) -> Tensor:
+    """Weighted error of the predicted latents, one flow time per mixture, ``shift`` times as far from the end as from
+    the start on the median: a state of so many channels shows early on which stem is which, and the prompt is needed
+    before that alone."""
     codec, flow = network.codec, network.flow
     mixture, target, residual = (codec.encode(torch.from_numpy(x)) for x in (made.mixture, made.target, made.residual))
     clean, twice = torch.cat([target, residual], -1), torch.cat([mixture, mixture], -1)
     draw = torch.Generator().manual_seed(seed)
     # Stratified times: every batch covers the flow evenly.
-    t = (torch.arange(len(clean)) + torch.rand(len(clean), generator=draw)) / len(clean)
+    even = (torch.arange(len(clean)) + torch.rand(len(clean), generator=draw)) / len(clean)
+    t = even / (even + shift * (1 - even))
     noise = torch.randn(clean.shape, generator=draw)
     left = (1 - t)[:, None, None]
     state = left * noise + (1 - left) * clean
@@ -98,7 +107,10 @@ def loss(network: TinyNetwork, made: Batch, seed: int) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         velocity = flow(state, t, twice, text, mask, anchors_of(made, codec.hop, clean.shape[1]))
     predicted = state + left.clamp_min(1e-3) * velocity.float()
-    return ((predicted - clean).square().mean((1, 2)) / left[:, 0, 0].clamp_min(NEAREST) ** 2).mean()
+    weight = torch.full((codec.latent,), fine)
+    weight[: codec.bands] = 1.0
+    error = ((predicted - clean).square() * weight.repeat(2)).sum(-1).mean(-1) / (2 * weight.sum())
+    return (error / left[:, 0, 0].clamp_min(NEAREST) ** 2).mean()
 
 
 def encode_texts(network: TinyNetwork, texts: Any) -> tuple[Tensor, Tensor]:
@@ -125,7 +137,7 @@ def train(
         made = batch(found, recipe.seed, step, recipe.batch, recipe.seconds)
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(recipe.rate, recipe.warm_up, recipe.steps, step)
-        value = loss(state.network, made, 1_000_003 * recipe.seed + step)
+        value = loss(state.network, made, 1_000_003 * recipe.seed + step, recipe.shift, recipe.fine)
         state.optimiser.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0, error_if_nonfinite=True)

@@ -7,9 +7,10 @@ of the text. What is held out (:func:`held_out`) is never trained on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,16 @@ from numpy.typing import NDArray
 from otoscope.audio import generator, io
 from otoscope.audio.corpus import Clip, read_manifest
 from otoscope.audio.mixing import Mix, mix, trim
-from otoscope.audio.speech import bundled_speech, load_speech
+from otoscope.audio.speech import HELD_VOICES, bundled_speech, load_speech
 from otoscope.core.errors import InputError
 from otoscope.tasks.separation.words import Words, read_words
 
 #: Kept from training: the first takes of every speaker of the digits, a fold of the sounds, four of our voices.
-HELD_TAKES, HELD_FOLDS, HELD_VOICES = range(5), (4,), ("f06", "f07", "m06", "m07")
-#: Generated sounds that were trained on have seeds below; those held out, and all of the task's, lie above.
-TRAINED_SEEDS = 1000
+HELD_TAKES, HELD_FOLDS = range(5), (4,)
+
+RECORDED, GENERATED = "recorded", "generated"
+#: How often a draw is of the recordings, where there are any.
+RECORDINGS = 0.65
 
 Float = NDArray[np.float64]
 Array = NDArray[np.float32]
@@ -32,18 +35,19 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pool:
-    """Sounds at one rate, trimmed. ``voices`` by (sex, speaker), ``sounds`` by what a prompt calls them. A draw picks
-    the group first, so that large groups don't crowd out small ones. ``used``: the clips behind them."""
+    """Sounds at one rate, trimmed. ``voices`` by (origin, sex, speaker), ``sounds`` by (origin, what a prompt calls
+    them); the origin is recorded or generated. A draw picks the group first, so that large groups don't crowd out small
+    ones. ``used``: the clips behind them."""
 
     rate: int
-    voices: Mapping[tuple[str, str], Sequence[Float]]
-    sounds: Mapping[str, Sequence[Float]]
+    voices: Mapping[tuple[str, str, str], Sequence[Float]]
+    sounds: Mapping[tuple[str, str], Sequence[Float]]
     words: Words
     used: Sequence[Clip]
 
     def texts(self) -> list[str]:
         """Every prompt that may be drawn."""
-        return sorted({*self.sounds, *(self.words.voice(s) for s in ("female", "male", None))})
+        return sorted({*(name for _, name in self.sounds), *(self.words.voice(s) for s in ("female", "male", None))})
 
 
 @dataclass(frozen=True)
@@ -73,21 +77,22 @@ def pool(manifest: Path | None, rate: int, *, generated: int = 24, seconds: floa
     """What is trained on: recordings of ``manifest`` (None: none), the package's voices, and ``generated`` sounds of
     ``seconds`` per class of the generator."""
     words = read_words()
-    voices: dict[tuple[str, str], list[Float]] = {}
-    sounds: dict[str, list[Float]] = {}
+    voices: dict[tuple[str, str, str], list[Float]] = {}
+    sounds: dict[tuple[str, str], list[Float]] = {}
     used = [c for c in (*(read_manifest(manifest) if manifest else ()), *bundled_speech()) if not held_out(c)]
     for clip in used:
         audio = io.read(clip.path, rate=rate) if clip.corpus != "bundled-speech" else load_speech(clip, rate=rate)
         x = trim(audio.samples.astype(np.float64).mean(axis=0))
         if "sound" in clip.labels:
-            sounds.setdefault(words.sound(str(clip.labels["sound"])), []).append(x)
+            sounds.setdefault((RECORDED, words.sound(str(clip.labels["sound"]))), []).append(x)
         else:
-            key = (str(clip.labels.get("sex", "male")), str(clip.labels["speaker"]))
+            origin = GENERATED if clip.corpus == "bundled-speech" else RECORDED
+            key = (origin, str(clip.labels.get("sex", "male")), str(clip.labels["speaker"]))
             voices.setdefault(key, []).append(x)
     for label in generator.catalogue()["event"]:
         for seed in range(generated):
             x = generator.generate("event", label, seed, rate, seconds).samples[0].astype(np.float64)
-            sounds.setdefault(words.sound(label), []).append(trim(x))
+            sounds.setdefault((GENERATED, words.sound(label)), []).append(trim(x))
     return Pool(rate, voices, sounds, words, used)
 
 
@@ -126,31 +131,40 @@ def _try(found: Pool, rng: np.random.Generator, seconds: float) -> tuple[dict[st
 def _pair(found: Pool, rng: np.random.Generator, n: int) -> list[tuple[Float, str]]:
     """Two sounds of ``n`` samples and what a prompt calls them, in random order."""
     kind = rng.random()
-    if kind < 0.2:
-        pair = [(_voice(found, rng, n, sex), found.words.voice(sex)) for sex in ("female", "male")]
-    elif kind < 0.4:
-        names = sorted(found.sounds)
-        a, b = rng.choice(len(names), 2, replace=False)
-        pair = [(_sound(found.sounds[names[i]], rng, n), names[i]) for i in (a, b)]
+    if kind < 0.12:
+        pair = [_voice(found, rng, n, sex) for sex in ("female", "male")]
+    elif kind < 0.24:
+        pair = [_sound(found, rng, n)]
+        pair.append(_sound(found, rng, n, apart=pair[0][1]))
     else:
-        sex = ("female", "male")[int(rng.random() < 0.6)]
-        name = sorted(found.sounds)[int(rng.integers(len(found.sounds)))]
-        called = found.words.voice(sex if rng.random() < 0.25 else None)
-        pair = [(_voice(found, rng, n, sex), called), (_sound(found.sounds[name], rng, n), name)]
+        pair = [_voice(found, rng, n, None), _sound(found, rng, n)]
     return pair if rng.integers(2) else pair[::-1]
 
 
-def _voice(found: Pool, rng: np.random.Generator, n: int, sex: str) -> Float:
-    speakers = sorted(key for key in found.voices if key[0] == sex)
-    own = found.voices[speakers[int(rng.integers(len(speakers)))]]
-    parts, length = [], 0
+def _of_origin(keys: Iterable[tuple[str, ...]], rng: np.random.Generator) -> list[Any]:
+    """The sorted keys of one origin."""
+    by = {origin: sorted(k for k in keys if k[0] == origin) for origin in (RECORDED, GENERATED)}
+    recorded = rng.random() < RECORDINGS
+    return by[RECORDED] if by[RECORDED] and (recorded or not by[GENERATED]) else by[GENERATED]
+
+
+def _voice(found: Pool, rng: np.random.Generator, n: int, sex: str | None) -> tuple[Float, str]:
+    """Utterances of one speaker; ``sex`` None: anyone, who is mostly just called a speaker."""
+    speakers = _of_origin([k for k in found.voices if sex in (None, k[1])], rng)
+    speaker = speakers[int(rng.integers(len(speakers)))]
+    own, parts, length = found.voices[speaker], [], 0
     while length < n:
         parts.append(own[int(rng.integers(len(own)))])
         length += len(parts[-1])
-    return np.concatenate(parts)[:n]
+    called = speaker[1] if sex is not None or rng.random() < 0.2 else None
+    return np.concatenate(parts)[:n], found.words.voice(called)
 
 
-def _sound(own: Sequence[Float], rng: np.random.Generator, n: int) -> Float:
+def _sound(found: Pool, rng: np.random.Generator, n: int, apart: str = "") -> tuple[Float, str]:
+    """A stretch of a sound that is not called ``apart``."""
+    keys = _of_origin([k for k in found.sounds if k[1] != apart], rng)
+    key = keys[int(rng.integers(len(keys)))]
+    own = found.sounds[key]
     x = own[int(rng.integers(len(own)))]
     start = int(rng.integers(max(1, len(x) - n + 1)))
-    return x[start : start + n]
+    return x[start : start + n], key[1]
