@@ -33,14 +33,14 @@ class Recipe:
     """Everything that the weights depend on besides the sounds."""
 
     seed: int = 1
-    steps: int = 12000
+    steps: int = 36000
     batch: int = 16
     seconds: float = 2.0
     rate: float = 1e-3
     warm_up: int = 100
     decay: float = 0.01
-    average: float = 0.998
-    shift: float = 10.0
+    average: float = 0.999
+    shift: float = 16.0
     fine: float = 0.25
     dim: int = CONFIG.dim
     heads: int = CONFIG.heads

@@ -155,9 +155,9 @@ def _voice(found: Pool, rng: np.random.Generator, n: int, sex: str | None) -> tu
     own, parts, length = found.voices[speaker], [], 0
     while length < n:
         parts.append(own[int(rng.integers(len(own)))])
-        length += len(parts[-1])
+        length += int(0.9 * len(parts[-1]))  # it may be played faster
     called = speaker[1] if sex is not None or rng.random() < 0.2 else None
-    return np.concatenate(parts)[:n], found.words.voice(called)
+    return np.concatenate([_varied(part, rng) for part in parts])[:n], found.words.voice(called)
 
 
 def _sound(found: Pool, rng: np.random.Generator, n: int, apart: str = "") -> tuple[Float, str]:
@@ -165,6 +165,14 @@ def _sound(found: Pool, rng: np.random.Generator, n: int, apart: str = "") -> tu
     keys = _of_origin([k for k in found.sounds if k[1] != apart], rng)
     key = keys[int(rng.integers(len(keys)))]
     own = found.sounds[key]
-    x = own[int(rng.integers(len(own)))]
+    x = _varied(own[int(rng.integers(len(own)))], rng)
     start = int(rng.integers(max(1, len(x) - n + 1)))
     return x[start : start + n], key[1]
+
+
+def _varied(x: Float, rng: np.random.Generator) -> Float:
+    """Half of the sounds are played up to a tenth faster or slower."""
+    if rng.random() < 0.5:
+        return x
+    speed = float(rng.uniform(0.9, 1.1))
+    return np.interp(np.arange(0.0, len(x) - 1, speed), np.arange(len(x)), x)
