@@ -2,7 +2,8 @@
 
 ``python tools/train_tiny_separator.py --audio ../shared/audio/manifest.jsonl --work runs/tiny-separator``
 
-Progress is saved in ``--work``; the same command goes on where it stopped.
+Progress is saved in ``--work``; the same command goes on where it stopped. With ``--ship`` the averaged weights, the
+list of what they were trained on and the held-out figures are written into the package.
 """
 
 from __future__ import annotations
@@ -10,20 +11,32 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
+import otoscope.models.bundled
 from otoscope.models.bundled.separator_network import RATE
-from otoscope.training.separation.loop import Recipe, State, resume, save, start, train
-from otoscope.training.separation.mixtures import pool
+from otoscope.models.bundled.tiny_separator import NAME, SAMPLING, bare_card
+from otoscope.training.separation.evaluate import cases, curves, measure
+from otoscope.training.separation.loop import Recipe, State, onward, resume, save, start, train
+from otoscope.training.separation.mixtures import Pool, pool
+
+WEIGHTS = Path(otoscope.models.bundled.__file__).parent / "weights"
+#: Mixtures of held-out sounds behind the figures, of each origin; generated sounds per class.
+HELD_MIXTURES, HELD_GENERATED, HELD_SEED = 64, 6, 20260612
+METRICS = ("si_sdri_db", "stoi", "pesq_nb", "latent_error", "fidelity_si_sdr_db")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", type=Path, help="manifest.jsonl of recordings; the package's own sounds come too")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--onward", type=Path, help="state.pt of a finished run of these sizes, to begin with")
+    parser.add_argument("--ship", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--every", type=int, default=100, help="steps between saves")
     for field in fields(Recipe):
@@ -35,6 +48,8 @@ def main() -> None:
     file = chosen.work / "state.pt"
     found = pool(chosen.audio, RATE)
     state = resume(recipe, found, file) if file.is_file() else start(recipe, found)
+    if chosen.onward is not None and not file.is_file():
+        state = onward(state, chosen.onward)
     began, losses = time.process_time(), []
 
     def after(state: State, loss: float) -> None:
@@ -46,6 +61,23 @@ def main() -> None:
             losses.clear()
 
     train(state, recipe, found, after=after)
+    if chosen.ship:
+        before = [] if chosen.onward is None else [torch.load(chosen.onward, weights_only=True)["recipe"]]
+        ship(state, [*before, asdict(recipe)], found, pool(chosen.audio, RATE, generated=HELD_GENERATED, held=True))
+
+
+def ship(state: State, recipes: list[dict[str, Any]], found: Pool, held: Pool) -> None:
+    tensors = {k: v.half().contiguous() for k, v in state.mean.state_dict().items()}
+    state.mean.load_state_dict({k: v.float() for k, v in tensors.items()})  # what is measured is what ships
+    rows = measure(state.mean.eval(), bare_card(), SAMPLING, cases(held, HELD_MIXTURES, HELD_SEED))
+    about = {
+        "recipes": recipes,
+        "vocabulary": list(state.mean.words.vocabulary),
+        "held_out": curves(rows, METRICS),
+        "trained_on_sha256": sorted({c.sha256 for c in found.used}),
+    }
+    save_file(tensors, str(WEIGHTS / f"{NAME}.safetensors"), {"recipe": json.dumps(recipes)})
+    (WEIGHTS / f"{NAME}.json").write_text(json.dumps(about, indent=0) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -252,6 +252,29 @@ def test_refusals(build, network) -> None:
         FlowSeparator(replace(CARD, rate=16000), network, Frames(), None, EULER, {})
 
 
+def test_temperature_scales_the_start(build) -> None:
+    mixture = sound(100)
+    cold = [one(build(Sampling("euler", 3, temperature=0.0)), mixture, seed=s) for s in (1, 2)]
+    assert distance(*cold) == 0.0, "without noise the seed is nothing"
+    starts = []
+    separator = build(Sampling("euler", 1, temperature=0.5))
+    with torch.no_grad():
+        handle = separator.network.state.register_forward_pre_hook(lambda _, args: starts.append(args[0].clone()))
+        one(separator, mixture)
+        handle.remove()
+    full = torch.randn(starts[0].shape[1:], generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(starts[0][0], 0.5 * full)
+
+
+def test_consistent_stems_sum_to_the_mixture(build) -> None:
+    mixture = sound(105)
+    loose, tight = (one(build(Sampling("euler", 3, consistent=c)), mixture) for c in (False, True))
+    missing = mixture.samples - loose.target.samples - loose.residual.samples
+    assert np.abs(missing).max() > 0.01
+    np.testing.assert_allclose(tight.target.samples, loose.target.samples + missing / 2, atol=1e-6)
+    np.testing.assert_allclose(tight.target.samples + tight.residual.samples, mixture.samples, atol=1e-6)
+
+
 def test_a_network_that_breaks_is_said_to(build, monkeypatch) -> None:
     separator = build()
     monkeypatch.setattr(separator.network, "forward", lambda state, **_: state * float("nan"))
@@ -272,6 +295,9 @@ def test_a_network_that_breaks_is_said_to(build, monkeypatch) -> None:
         {"chunk_s": "long"},
         {"overlap_s": None},
         {"dtype": "int8"},
+        {"temperature": -0.1},
+        {"temperature": "hot"},
+        {"consistent": 1},
     ],
 )
 def test_samplings_that_make_no_sense(wrong: dict[str, Any]) -> None:

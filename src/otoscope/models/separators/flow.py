@@ -181,6 +181,7 @@ class FlowSeparator:
         evaluations = 0
         for _ in range(self.sampling.candidates):
             noise = torch.randn(frames, 2 * self._codec.latent, generator=generator).to(sound.device)
+            noise *= self.sampling.temperature
             states, stems = [], []
             for place, latents in zip(places, heard, strict=True):
                 state, calls = self._follow(noise[place.start : place.stop], latents, told, place)
@@ -188,6 +189,8 @@ class FlowSeparator:
                 states.append(state)
                 stems.append(self._codec.decode(torch.stack(state.chunk(2, dim=-1))).float().mT)
             both = join(stems, places, overlap, self._codec.hop).mT[:, : mixture.n]
+            if self.sampling.consistent:
+                both = both + (sound - both.sum(0)) / 2
             score = self._ranker(sound, both) if self.sampling.candidates > 1 else 0.0
             if best is None or score > best[0]:
                 best = score, both, join(states, places, overlap)

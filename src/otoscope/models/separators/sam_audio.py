@@ -185,6 +185,8 @@ def _named(name: str) -> Callable[..., SamAudio]:
         overlap_s: float = 1.0,
         candidates: int = 1,
         dtype: Any = "float32",
+        temperature: float = 1.0,
+        consistent: bool = False,
         *,
         device: str = "cpu",
     ) -> SamAudio:
@@ -196,7 +198,7 @@ def _named(name: str) -> Callable[..., SamAudio]:
             revision=revision,
             seed=(seed or 0) if init == "random" else None,
             message=message,
-            sampling=Sampling(solver, steps, chunk_s, overlap_s, candidates, dtype),
+            sampling=Sampling(solver, steps, chunk_s, overlap_s, candidates, dtype, temperature, consistent),
             device=device,
         )
 

@@ -17,7 +17,9 @@ STAGES = {"euler": 1, "midpoint": 2}
 class Sampling:
     """``chunk_s``: longer sounds are cut into pieces of so many seconds, cross-faded over ``overlap_s`` (None: never
     cut). ``candidates``: so many noises are tried. ``dtype`` is the network's; the state is float32. Midpoint with 16
-    steps is what SAM Audio (arXiv 2512.18099) is published with. Raises :class:`UsageError`."""
+    steps is what SAM Audio (arXiv 2512.18099) is published with. Two are ours: ``temperature`` scales the noise at the
+    start (below 1: closer to the likeliest stems), and with ``consistent`` what the stems leave of the mixture is
+    shared between them, so that they sum to it. Raises :class:`UsageError`."""
 
     solver: Solver = "midpoint"
     steps: int = 16
@@ -25,6 +27,8 @@ class Sampling:
     overlap_s: float = 1.0
     candidates: int = 1
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    temperature: float = 1.0
+    consistent: bool = False
 
     def __post_init__(self) -> None:
         if self.solver not in STAGES:
@@ -44,5 +48,10 @@ class Sampling:
                 f"overlap_s={self.overlap_s:g} does not go with chunk_s={self.chunk_s:g}",
                 fix="The overlap is from 0 to half a chunk.",
             )
+        warm = self.temperature
+        if isinstance(warm, bool) or not isinstance(warm, int | float) or not 0 <= warm <= 2:
+            raise UsageError(f"temperature={self.temperature} is not a number from 0 to 2")
+        if not isinstance(self.consistent, bool):
+            raise UsageError(f"consistent={self.consistent} is neither true nor false")
         if self.dtype not in devices.DTYPES:
             raise UsageError(f"there is no dtype={self.dtype}", fix=f"It is one of: {', '.join(devices.DTYPES)}.")

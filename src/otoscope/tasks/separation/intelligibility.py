@@ -1,4 +1,5 @@
-"""STOI (C. Taal et al., IEEE TASLP 19(7), 2011; by pystoi) and wide-band PESQ (ITU-T P.862.2; by pesq, optional)."""
+"""STOI (C. Taal et al., IEEE TASLP 19(7), 2011; by pystoi) and PESQ (ITU-T P.862;
+by pesq, optional), wide-band (P.862.2) where the rate allows."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from otoscope.tasks.separation.levels import Undefined, checked_pair
 
 #: PESQ's wide-band mode takes this rate alone.
 PESQ_RATE = 16_000
+#: The rate of the narrow-band mode.
+NARROW_RATE = 8_000
 
 
 def stoi(estimate: ArrayLike, reference: ArrayLike, rate: int) -> float:
@@ -34,17 +37,27 @@ def stoi(estimate: ArrayLike, reference: ArrayLike, rate: int) -> float:
 
 def pesq(estimate: ArrayLike, reference: ArrayLike, rate: int) -> float:
     """Wide-band PESQ (MOS-LQO, 1.0 to 4.6) of ``estimate`` ``[n]``, both resampled to 16 kHz."""
+    if rate < PESQ_RATE:
+        raise Undefined(f"wide-band PESQ needs {PESQ_RATE} Hz, the sounds have {rate}")
+    return _pesq(estimate, reference, rate, PESQ_RATE, "wb")
+
+
+def pesq_nb(estimate: ArrayLike, reference: ArrayLike, rate: int) -> float:
+    """Narrow-band PESQ (ITU-T P.862 and P.862.1; 1.0 to 4.5) of ``estimate`` ``[n]``, both resampled to 8 kHz."""
+    if rate < NARROW_RATE:
+        raise Undefined(f"PESQ needs {NARROW_RATE} Hz, the sounds have {rate}")
+    return _pesq(estimate, reference, rate, NARROW_RATE, "nb")
+
+
+def _pesq(estimate: ArrayLike, reference: ArrayLike, rate: int, at: int, mode: str) -> float:
     try:
         import pesq as library
     except ImportError as error:
         raise Undefined("pesq is not installed: pip install 'otoscope[pesq]'") from error
 
-    e, s = checked_pair(estimate, reference)
-    if rate < PESQ_RATE:
-        raise Undefined(f"wide-band PESQ needs {PESQ_RATE} Hz, the sounds have {rate}")
-    both = resample_array(np.stack([s, e]), rate, PESQ_RATE)
+    both = resample_array(np.stack(checked_pair(estimate, reference)), rate, at)
     try:
-        return float(library.pesq(PESQ_RATE, both[0], both[1], "wb"))
+        return float(library.pesq(at, both[1], both[0], mode))
     except library.PesqError as error:
         said = error.args[0] if error.args else error
         raise Undefined(f"PESQ: {said.decode() if isinstance(said, bytes) else said}") from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError
 from otoscope.core.nouns import Row, Separated
-from otoscope.tasks.separation.intelligibility import pesq, stoi
+from otoscope.tasks.separation.intelligibility import PESQ_RATE, pesq, pesq_nb, stoi
 from otoscope.tasks.separation.levels import Undefined, bss_eval_db, si_sdr_db, si_snr_db
 
 
@@ -35,6 +35,7 @@ METRICS = (
     Metric("sar_db", "BSS Eval: target and rest against artefacts", "dB"),
     Metric("stoi", "short-time objective intelligibility of the target (of sounds: a correlation of envelopes)"),
     Metric("pesq", "wide-band PESQ of the target, speech alone; undefined where pesq is not installed"),
+    Metric("pesq_nb", "narrow-band PESQ instead, where the model's rate is below 16 kHz"),
     Metric("latent_cosine", "cosine of the final latents with those of the unmodified model; 1 where nothing acted"),
     Metric("fidelity_si_sdr_db", "si_sdr_db against the unmodified output; undefined where they are equal", "dB"),
     Metric("fidelity_stoi", "stoi against the unmodified output"),
@@ -62,7 +63,8 @@ def separation_rows(output: Separated, *, speech: bool) -> list[Row]:
         _row("stoi", lambda: stoi(estimate, target, rate)),
     ]
     if speech:
-        rows.append(_row("pesq", lambda: pesq(estimate, target, rate)))
+        name, measured = ("pesq", pesq) if rate >= PESQ_RATE else ("pesq_nb", pesq_nb)
+        rows.append(_row(name, lambda: measured(estimate, target, rate)))
     if output.bare is not None:
         rows += _fidelity_rows(output, estimate, rate)
     rows.append(Row("evaluations", float(output.stems.evaluations)))

@@ -79,6 +79,14 @@ def start(recipe: Recipe, found: Pool) -> State:
     return State(network, mean, torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=recipe.decay))
 
 
+def onward(state: State, path: Path) -> State:
+    """``state`` with the averaged weights of the finished run in ``path``, and its codec's scale."""
+    weights = torch.load(path, weights_only=True)["mean"]
+    state.network.load_state_dict(weights)
+    state.mean.load_state_dict(weights)
+    return state
+
+
 def calm(network: TinyNetwork, sample: Batch) -> None:
     """Shift and scale every channel of the codec so that stems have no mean and unit variance."""
     codec = network.codec

@@ -24,6 +24,10 @@ from otoscope.tasks.separation.words import Words, read_words
 
 #: Kept from training: the first takes of every speaker of the digits, a fold of the sounds, four of our voices.
 HELD_TAKES, HELD_FOLDS = range(5), (4,)
+#: The generator's seeds from here on are kept from training.
+HELD_SEEDS = 1000
+#: Where sounds come from.
+CORPORA = ("fsdd", "esc10", "bundled-speech")
 
 RECORDED, GENERATED = "recorded", "generated"
 #: How often a draw is of the recordings, where there are any.
@@ -69,17 +73,17 @@ def held_out(clip: Clip) -> bool:
         labels.get("fold") in HELD_FOLDS
         or labels.get("speaker") in HELD_VOICES
         or (clip.corpus == "fsdd" and labels.get("take") in HELD_TAKES)
-        or clip.corpus not in ("fsdd", "esc10", "bundled-speech")
     )
 
 
-def pool(manifest: Path | None, rate: int, *, generated: int = 24, seconds: float = 4.0) -> Pool:
+def pool(manifest: Path | None, rate: int, *, generated: int = 24, seconds: float = 4.0, held: bool = False) -> Pool:
     """What is trained on: recordings of ``manifest`` (None: none), the package's voices, and ``generated`` sounds of
-    ``seconds`` per class of the generator."""
+    ``seconds`` per class of the generator. ``held``: what is held out of that instead, from the same sources."""
     words = read_words()
     voices: dict[tuple[str, str, str], list[Float]] = {}
     sounds: dict[tuple[str, str], list[Float]] = {}
-    used = [c for c in (*(read_manifest(manifest) if manifest else ()), *bundled_speech()) if not held_out(c)]
+    listed = (*(read_manifest(manifest) if manifest else ()), *bundled_speech())
+    used = [c for c in listed if c.corpus in CORPORA and held_out(c) == held]
     for clip in used:
         audio = io.read(clip.path, rate=rate) if clip.corpus != "bundled-speech" else load_speech(clip, rate=rate)
         x = trim(audio.samples.astype(np.float64).mean(axis=0))
@@ -89,8 +93,9 @@ def pool(manifest: Path | None, rate: int, *, generated: int = 24, seconds: floa
             origin = GENERATED if clip.corpus == "bundled-speech" else RECORDED
             key = (origin, str(clip.labels.get("sex", "male")), str(clip.labels["speaker"]))
             voices.setdefault(key, []).append(x)
+    first = HELD_SEEDS if held else 0
     for label in generator.catalogue()["event"]:
-        for seed in range(generated):
+        for seed in range(first, first + generated):
             x = generator.generate("event", label, seed, rate, seconds).samples[0].astype(np.float64)
             sounds.setdefault((GENERATED, words.sound(label)), []).append(trim(x))
     return Pool(rate, voices, sounds, words, used)
