@@ -1,0 +1,139 @@
+"""LSAC and its rivals at the published sizes: wall time, operations and peak memory of a solve, and what the engine costs.
+
+Weights are random, the solver is Euler's. Wall time is compared within rounds in which the methods take turns; figures
+are the median over rounds and the range. *Saved wall re saved FLOPs* is the share of wall time saved over the share of
+operations saved: 1 where each operation left out saves its share of the time. Operations are those that the
+interventions' own tally counts. The peak is the resident memory of a process of its own (on a GPU, what was allocated),
+weights included. A GPU runs whole solves of every size; on a CPU the column *from* says what was composed of what.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common import child, options, peak_mb, show
+from flow_engine import engine_rows
+from flow_methods import Cost, by_evaluation, by_layer, by_solve, methods
+from flow_runs import FlowRun, Watch, frames_of
+from otoscope.models import devices
+from otoscope.models.separators.dit import SIZES
+
+SOLVES, EVALUATIONS, LAYERS = "whole solves", "measured evaluations", "measured per-layer costs"
+#: Up to so many seconds of sound a CPU runs whole solves.
+WHOLE_S = 10.0
+
+
+def main() -> None:
+    chosen = arguments().parse_args()
+    devices.settle(chosen.threads)
+    with torch.no_grad():
+        if chosen.peak_of:
+            print(peak(chosen))
+            return
+        rows = [row for size in chosen.size for s in chosen.seconds for row in compare(chosen, size, s)]
+        engine = engine_rows(_run(chosen, chosen.size[0], chosen.seconds[0]), chosen.engine_pairs)
+    shown = [{k: v for k, v in row.items() if not k.startswith("_")} for row in rows]
+    if chosen.out:
+        about = {"torch": torch.__version__, "threads": chosen.threads, "load": os.getloadavg(), "argv": sys.argv[1:]}
+        data = {"about": about, "methods": rows, "engine": engine}
+        Path(chosen.out).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    if chosen.json:
+        print(json.dumps({"methods": shown, "engine": engine}, indent=1))
+        return
+    show(shown, False)
+    print()
+    show(engine, False)
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = options(__doc__ or "")
+    parser.add_argument("--size", nargs="+", choices=tuple(SIZES), default=["small"])
+    parser.add_argument("--seconds", nargs="+", type=float, default=[10.0, 30.0])
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=3, help="rounds in which the methods take turns")
+    parser.add_argument("--engine-pairs", type=int, default=15, help="pairs of evaluations with and without hooks")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=devices.DTYPES, default="float32")
+    parser.add_argument("--out", help="a JSON file for the table and the seconds behind it")
+    parser.add_argument("--peak-of", help=argparse.SUPPRESS)
+    return parser
+
+
+def compare(chosen: argparse.Namespace, size: str, seconds: float) -> list[dict[str, Any]]:
+    """A row per method for one size and one length of sound."""
+    how = SOLVES if chosen.device != "cpu" or (size == "small" and seconds <= WHOLE_S) else EVALUATIONS
+    how = LAYERS if chosen.device == "cpu" and size != "small" else how
+    run = _run(chosen, size, seconds, layers=1 if how == LAYERS else None)
+    watch, known = Watch(run.device), methods(chosen.steps)
+    measure = {SOLVES: by_solve, EVALUATIONS: by_evaluation, LAYERS: partial(by_layer, layers=SIZES[size].layers)}[how]
+    run.evaluations()(0)
+    rounds: list[dict[str, Cost]] = []
+    for i in range(chosen.repeats):
+        turns = [*list(known)[i % len(known) :], *list(known)[: i % len(known)]]
+        rounds.append({name: measure(run, watch, known[name]) for name in turns})
+        print(f"{size}, {seconds:g} s of sound, {how}: round {i + 1}", file=sys.stderr, flush=True)
+    del run
+    peaks = {name: None if how == LAYERS else _peak(chosen, size, seconds, name) for name in known}
+    return [_row(size, seconds, how, name, rounds, peaks) for name in known]
+
+
+def _row(
+    size: str, seconds: float, how: str, name: str, rounds: Sequence[dict[str, Cost]], peaks: dict[str, float | None]
+) -> dict[str, Any]:
+    ratios = [r[name].took.wall / r["full"].took.wall for r in rounds]
+    flops, top, full = rounds[0][name].flops, peaks[name], peaks["full"]
+    gains = [(1 - ratio) / (1 - flops) for ratio in ratios] if flops < 1 else []
+    return {
+        "size": size,
+        "sound, s": seconds,
+        "method": name,
+        "wall re full": statistics.median(ratios),
+        "range": _range(ratios),
+        "FLOPs re full": flops,
+        "saved wall re saved FLOPs": statistics.median(gains) if gains else None,
+        "its range": _range(gains) if gains else None,
+        "solve, s": statistics.median(r[name].took.wall for r in rounds),
+        "peak MB": None if top is None else round(top),
+        "peak re full": None if top is None or full is None else top / full,
+        "from": how,
+        "_wall_s": [r[name].took.wall for r in rounds],
+        "_cpu_s": [r[name].took.cpu for r in rounds],
+    }
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.3f} to {max(values):.3f}"
+
+
+def _run(chosen: argparse.Namespace, size: str, seconds: float, layers: int | None = None) -> FlowRun:
+    config = SIZES[size] if layers is None else replace(SIZES[size], layers=layers)
+    return FlowRun(config, frames_of(seconds), chosen.steps, devices.pick(chosen.device), chosen.dtype)
+
+
+def peak(chosen: argparse.Namespace) -> float:
+    """Of one evaluation of each kind: nothing more is ever held at once."""
+    run = _run(chosen, chosen.size[0], chosen.seconds[0])
+    by_evaluation(run, Watch(run.device), methods(chosen.steps)[chosen.peak_of])
+    return torch.cuda.max_memory_allocated(run.device) / 1e6 if run.device.type == "cuda" else peak_mb()
+
+
+def _peak(chosen: argparse.Namespace, size: str, seconds: float, name: str) -> float:
+    command = [sys.executable, __file__, "--peak-of", name, "--size", size, "--seconds", str(seconds)]
+    same = [f"--{key}={getattr(chosen, key)}" for key in ("steps", "threads", "device", "dtype")]
+    return float(child([*command, *same]).output.split()[-1])
+
+
+if __name__ == "__main__":
+    main()
