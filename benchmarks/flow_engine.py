@@ -1,9 +1,10 @@
 """What the intervention engine costs by itself: nothing entered, and hooks that only look, on every layer.
 
 Two measures. Pairs of evaluations of the real network with and without hooks, in turn, give the ratio of processor time
-as it is felt; it is known no better than the machine repeats itself. The engine's own time does not depend on the
-width, so it is also measured in a narrow network with as many layers, where it is most of the time, and given as a
-share of the real evaluation. ``nothing entered`` also checks that every module is called exactly as it is without.
+as it is felt; it is known no better than the machine repeats itself. The engine's own work does not depend on the
+width, so it is also timed in a narrow network with as many layers, where it shows, and given as a share of the real
+evaluation: a lower bound, because between the products of a wide network Python's own code leaves the caches.
+``nothing entered`` also checks that every module is called exactly as it is without.
 """
 
 from __future__ import annotations

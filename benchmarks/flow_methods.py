@@ -80,29 +80,31 @@ class Cost:
     flops: float
 
 
-def by_solve(run: FlowRun, watch: Watch, method: Method) -> Cost:
-    with method.make(run.config.layers).on(run) as tally:
+def by_solve(run: FlowRun, method: Method, layers: int) -> Cost:
+    """Of ``method`` in the network of ``run``, which has so many ``layers``."""
+    watch = Watch(run.device)
+    with method.make(layers).on(run) as tally:
         took = watch.took(run.solve)
         return Cost(took, 1 - _saved(tally))
 
 
-def by_evaluation(run: FlowRun, watch: Watch, method: Method) -> Cost:
+def by_evaluation(run: FlowRun, method: Method, layers: int) -> Cost:
+    """The same, composed of evaluations."""
     took, flops = Took(), 0.0
-    for kind in _evaluated(run, watch, method):
+    for kind in _evaluated(run, method):
         took += kind.took.times(kind.count)
         flops += kind.count * (1 - kind.saved)
     return Cost(took, flops / run.steps)
 
 
-def by_layer(run: FlowRun, watch: Watch, method: Method, layers: int) -> Cost:
-    """``run`` has one layer, the network in question ``layers``."""
+def by_layer(run: FlowRun, method: Method, layers: int) -> Cost:
+    """The same for a network of ``layers`` of which ``run`` has one. The first kind of evaluation is a full one, so its
+    layer stands for those in which nobody acts."""
     one, whole, flops, acts = run.cost(run.frames, TOKENS), Took(), 0.0, method.acts(layers)
-    total = one.rest + layers * one.layer
-    plain = _evaluated(run, watch, methods(run.steps)["full"])[0].layer
-    for kind in _evaluated(run, watch, method):
+    total, kinds = one.rest + layers * one.layer, _evaluated(run, method)
+    for kind in kinds:
         rest = kind.took + kind.layer.times(-1)
-        inside = kind.layer.times(acts) + plain.times(layers - acts) if acts else kind.layer.times(layers)
-        whole += (rest + inside).times(kind.count)
+        whole += (rest + kind.layer.times(acts) + kinds[0].layer.times(layers - acts)).times(kind.count)
         flops += kind.count * (1 - acts * kind.saved * one.total / total)
     return Cost(whole, flops / run.steps)
 
@@ -117,8 +119,9 @@ class _Kind:
     layer: Took
 
 
-def _evaluated(run: FlowRun, watch: Watch, method: Method) -> list[_Kind]:
-    inner, layers, found = Watch(run.device), list[Took](), list[_Kind]()
+def _evaluated(run: FlowRun, method: Method) -> list[_Kind]:
+    watch, inner = Watch(run.device), Watch(run.device)
+    layers, found = list[Took](), list[_Kind]()
     first = run.network.transformer.layers[0]
     hooks = [
         first.register_forward_pre_hook(lambda *_: inner.start()),

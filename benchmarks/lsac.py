@@ -1,10 +1,11 @@
-"""LSAC and its rivals at the published sizes: wall time, operations and peak memory of a solve, and what the engine costs.
+"""LSAC and its rivals at the published sizes: wall time, operations, peak memory; and what the engine itself costs.
 
 Weights are random, the solver is Euler's. Wall time is compared within rounds in which the methods take turns; figures
 are the median over rounds and the range. *Saved wall re saved FLOPs* is the share of wall time saved over the share of
 operations saved: 1 where each operation left out saves its share of the time. Operations are those that the
 interventions' own tally counts. The peak is the resident memory of a process of its own (on a GPU, what was allocated),
-weights included. A GPU runs whole solves of every size; on a CPU the column *from* says what was composed of what.
+weights included; small only on a CPU. *From*: a GPU runs whole solves; a CPU does up to 10 s of sound for small, and
+otherwise composes a solve of measured evaluations (small up to 30 s) or of measured per-layer costs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ import torch
 from common import child, options, peak_mb, show
 from flow_engine import engine_rows
 from flow_methods import Cost, by_evaluation, by_layer, by_solve, methods
-from flow_runs import FlowRun, Watch, frames_of
+from flow_runs import FlowRun, frames_of
 from otoscope.models import devices
 from otoscope.models.separators.dit import SIZES
 
-SOLVES, EVALUATIONS, LAYERS = "whole solves", "measured evaluations", "measured per-layer costs"
-#: Up to so many seconds of sound a CPU runs whole solves.
-WHOLE_S = 10.0
+HOW = {"solves": "whole solves", "evaluations": "measured evaluations", "layers": "measured per-layer costs"}
+#: Up to so many seconds of sound a CPU runs whole solves, and whole evaluations, of the small network.
+SOLVED_S, EVALUATED_S = 10.0, 30.0
+MEASURES = {"solves": by_solve, "evaluations": by_evaluation, "layers": by_layer}
 
 
 def main() -> None:
@@ -42,7 +43,10 @@ def main() -> None:
             print(peak(chosen))
             return
         rows = [row for size in chosen.size for s in chosen.seconds for row in compare(chosen, size, s)]
-        engine = engine_rows(_run(chosen, chosen.size[0], chosen.seconds[0]), chosen.engine_pairs)
+        # The small network, which is the one where the engine's share is largest.
+        engine = (
+            engine_rows(_run(chosen, "small", chosen.seconds[0]), chosen.engine_pairs) if chosen.engine_pairs else []
+        )
     shown = [{k: v for k, v in row.items() if not k.startswith("_")} for row in rows]
     if chosen.out:
         about = {"torch": torch.__version__, "threads": chosen.threads, "load": os.getloadavg(), "argv": sys.argv[1:]}
@@ -52,8 +56,9 @@ def main() -> None:
         print(json.dumps({"methods": shown, "engine": engine}, indent=1))
         return
     show(shown, False)
-    print()
-    show(engine, False)
+    if engine:
+        print()
+        show(engine, False)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -62,7 +67,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", nargs="+", type=float, default=[10.0, 30.0])
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3, help="rounds in which the methods take turns")
-    parser.add_argument("--engine-pairs", type=int, default=15, help="pairs of evaluations with and without hooks")
+    parser.add_argument("--engine-pairs", type=int, default=15, help="evaluations with and without hooks; 0: none")
+    parser.add_argument("--by", choices=tuple(HOW), help="what solves are composed of, instead of the usual")
+    parser.add_argument("--no-peaks", action="store_true", help="measure no memory")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=devices.DTYPES, default="float32")
@@ -73,20 +80,24 @@ def arguments() -> argparse.ArgumentParser:
 
 def compare(chosen: argparse.Namespace, size: str, seconds: float) -> list[dict[str, Any]]:
     """A row per method for one size and one length of sound."""
-    how = SOLVES if chosen.device != "cpu" or (size == "small" and seconds <= WHOLE_S) else EVALUATIONS
-    how = LAYERS if chosen.device == "cpu" and size != "small" else how
-    run = _run(chosen, size, seconds, layers=1 if how == LAYERS else None)
-    watch, known = Watch(run.device), methods(chosen.steps)
-    measure = {SOLVES: by_solve, EVALUATIONS: by_evaluation, LAYERS: partial(by_layer, layers=SIZES[size].layers)}[how]
+    how = chosen.by or _usual(chosen.device, size, seconds)
+    run, known = _run(chosen, size, seconds, layers=1 if how == "layers" else None), methods(chosen.steps)
     run.evaluations()(0)
-    rounds: list[dict[str, Cost]] = []
+    measure, rounds = MEASURES[how], list[dict[str, Cost]]()
     for i in range(chosen.repeats):
         turns = [*list(known)[i % len(known) :], *list(known)[: i % len(known)]]
-        rounds.append({name: measure(run, watch, known[name]) for name in turns})
-        print(f"{size}, {seconds:g} s of sound, {how}: round {i + 1}", file=sys.stderr, flush=True)
+        rounds.append({name: measure(run, known[name], SIZES[size].layers) for name in turns})
+        print(f"{size}, {seconds:g} s of sound, {HOW[how]}: round {i + 1}", file=sys.stderr, flush=True)
     del run
-    peaks = {name: None if how == LAYERS else _peak(chosen, size, seconds, name) for name in known}
-    return [_row(size, seconds, how, name, rounds, peaks) for name in known]
+    told = not chosen.no_peaks and (size == "small" or chosen.device != "cpu")
+    peaks = {name: _peak(chosen, size, seconds, name) if told else None for name in known}
+    return [_row(size, seconds, HOW[how], name, rounds, peaks) for name in known]
+
+
+def _usual(device: str, size: str, seconds: float) -> str:
+    if device != "cpu" or (size == "small" and seconds <= SOLVED_S):
+        return "solves"
+    return "evaluations" if size == "small" and seconds <= EVALUATED_S else "layers"
 
 
 def _row(
@@ -125,7 +136,7 @@ def _run(chosen: argparse.Namespace, size: str, seconds: float, layers: int | No
 def peak(chosen: argparse.Namespace) -> float:
     """Of one evaluation of each kind: nothing more is ever held at once."""
     run = _run(chosen, chosen.size[0], chosen.seconds[0])
-    by_evaluation(run, Watch(run.device), methods(chosen.steps)[chosen.peak_of])
+    by_evaluation(run, methods(chosen.steps)[chosen.peak_of], run.config.layers)
     return torch.cuda.max_memory_allocated(run.device) / 1e6 if run.device.type == "cuda" else peak_mb()
 
 
