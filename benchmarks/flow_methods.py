@@ -9,7 +9,7 @@ largest network needs no memory for 22 layers. Composed figures are labelled in 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,11 @@ FREEZE_AT = 0.25
 @dataclass(frozen=True)
 class Method:
     """``make(layers)`` for a network of so many, acting in ``acts(layers)`` of them and, where there is one, in it.
-    ``kinds(steps)``: a step of each kind of evaluation, rising, and how many of the solve's are like it."""
+    ``kinds(steps)``: a step of each kind of evaluation, rising, and how many of the solve's are like it. Methods of one
+    ``kin`` do the same to the layers in which they act; the kin ``full`` does nothing to an evaluation."""
 
     name: str
+    kin: str
     make: Callable[[int], Intervention]
     kinds: Callable[[int], Mapping[int, int]]
     acts: Callable[[int], int] = lambda layers: 0
@@ -52,88 +54,102 @@ def methods(steps: int) -> dict[str, Method]:
     """By name. LSAC under a fixed plan is ``freeze`` on the layers of the plan: the same actions."""
     fewer = 3 * steps // 4
     found = (
-        Method("full", lambda layers: NoIntervention(), lambda n: {0: n}),
+        Method("full", "full", lambda layers: NoIntervention(), lambda n: {0: n}),
         Method(
             "lsac, a third of the layers",
+            "lsac",
             lambda layers: Freeze("+".join(map(str, _third(layers))), FREEZE_AT),
             _freezing,
             lambda layers: len(_third(layers)),
         ),
-        Method("lsac, all layers", lambda layers: Freeze(None, FREEZE_AT), _freezing, lambda layers: layers),
-        Method("output-reuse, every 2", lambda layers: OutputReuse(2), _alternating, lambda layers: layers),
+        Method("lsac, all layers", "lsac", lambda layers: Freeze(None, FREEZE_AT), _freezing, lambda layers: layers),
+        Method("output-reuse, every 2", "output", lambda layers: OutputReuse(2), _alternating, lambda layers: layers),
         Method(
             "block-reuse, every 2",
+            "block",
             lambda layers: BlockReuse(2) if layers > 2 else BlockReuse(2, front=0, back=0),
             _alternating,
             lambda layers: layers - 2,
         ),
-        Method(f"fewer-steps, {fewer}", lambda layers: FewerSteps(fewer), lambda n: {0: fewer}),
+        Method(f"fewer-steps, {fewer}", "full", lambda layers: FewerSteps(fewer), lambda n: {0: fewer}),
     )
     return {m.name: m for m in found}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one solve: seconds, and operations as a share of the full solve's."""
+    """Of one solve: what its parts take (the kinds of evaluation, times their number), and operations as a share of the
+    full solve's."""
 
-    took: Took
+    parts: tuple[Took, ...]
     flops: float
 
-
-def by_solve(run: FlowRun, method: Method, layers: int) -> Cost:
-    """Of ``method`` in the network of ``run``, which has so many ``layers``."""
-    watch = Watch(run.device)
-    with method.make(layers).on(run) as tally:
-        took = watch.took(run.solve)
-        return Cost(took, 1 - _saved(tally))
+    @property
+    def took(self) -> Took:
+        return sum(self.parts, Took())
 
 
-def by_evaluation(run: FlowRun, method: Method, layers: int) -> Cost:
-    """The same, composed of evaluations."""
-    took, flops = Took(), 0.0
-    for kind in _evaluated(run, method):
-        took += kind.took.times(kind.count)
-        flops += kind.count * (1 - kind.saved)
-    return Cost(took, flops / run.steps)
+def by_solve(run: FlowRun, turns: Sequence[Method], layers: int) -> dict[str, Cost]:
+    """Of each method, in turn, in the network of ``run``, which has so many ``layers``."""
+    watch, found = Watch(run.device), dict[str, Cost]()
+    for method in turns:
+        with method.make(layers).on(run) as tally:
+            took = watch.took(run.solve)
+            found[method.name] = Cost((took,), 1 - _saved(tally))
+    return found
 
 
-def by_layer(run: FlowRun, method: Method, layers: int) -> Cost:
-    """The same for a network of ``layers`` of which ``run`` has one. The first kind of evaluation is a full one, so its
-    layer stands for those in which nobody acts."""
-    one, whole, flops, acts = run.cost(run.frames, TOKENS), Took(), 0.0, method.acts(layers)
-    total, kinds = one.rest + layers * one.layer, _evaluated(run, method)
-    for kind in kinds:
-        rest = kind.took + kind.layer.times(-1)
-        whole += (rest + kind.layer.times(acts) + kinds[0].layer.times(layers - acts)).times(kind.count)
-        flops += kind.count * (1 - acts * kind.saved * one.total / total)
-    return Cost(whole, flops / run.steps)
+def by_evaluation(run: FlowRun, turns: Sequence[Method], layers: int) -> dict[str, Cost]:
+    """The same, composed of evaluations of ``run``, which has so many ``layers``, or one that stands for all."""
+    known: dict[str, list[_Kind]] = {}
+    found: dict[str, Cost] = {}
+    for method in turns:
+        shared = method.kin if run.config.layers == 1 or method.kin == "full" else method.name
+        if shared not in known:
+            known[shared] = _evaluated(run, method)
+        found[method.name] = _composed(run, method, known[shared], layers)
+    return found
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of evaluation: how many there are, seconds, share of operations saved, the first layer's seconds."""
+    """One kind of evaluation: seconds, the first layer's seconds, operations saved."""
 
-    count: int
     took: Took
-    saved: float
     layer: Took
+    saved: float
+
+
+def _composed(run: FlowRun, method: Method, kinds: Sequence[_Kind], layers: int) -> Cost:
+    one, parts, saved = run.cost(run.frames, TOKENS), list[Took](), 0.0
+    total, counts = one.rest + layers * one.layer, list(method.kinds(run.steps).values())
+    acts = method.acts(layers) if run.config.layers == 1 else 1  # how often a saving of ``run`` counts
+    for kind, count in zip(kinds, counts, strict=True):
+        took = kind.took
+        if run.config.layers == 1:  # the first kind is a full evaluation: its layer stands for those nobody acts in
+            took += kind.layer.times(acts - 1) + kinds[0].layer.times(layers - acts)
+        parts.append(took.times(count))
+        saved += count * acts * kind.saved
+    return Cost(tuple(parts), (sum(counts) - saved / total) / run.steps)
 
 
 def _evaluated(run: FlowRun, method: Method) -> list[_Kind]:
+    """One evaluation of each kind, after one that is not counted: the first in a context finds memory cold."""
     watch, inner = Watch(run.device), Watch(run.device)
     layers, found = list[Took](), list[_Kind]()
-    first = run.network.transformer.layers[0]
+    first, operations = run.network.transformer.layers[0], run.cost(run.frames, TOKENS).total
     hooks = [
         first.register_forward_pre_hook(lambda *_: inner.start()),
         first.register_forward_hook(lambda *_: layers.append(inner.stop())),
     ]
     try:
         with method.make(run.config.layers).on(run) as tally:
-            evaluate = run.evaluations()
+            evaluate, steps = run.evaluations(), list(method.kinds(run.steps))
+            evaluate(steps[0])
             _saved(tally)  # what a shorter schedule saves is in the counts of the kinds
-            for step, count in method.kinds(run.steps).items():
+            for step in steps:
                 took = watch.took(lambda step=step: evaluate(step))
-                found.append(_Kind(count, took, _saved(tally), layers[-1]))
+                found.append(_Kind(took, layers[-1], _saved(tally) * operations))
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,8 +1,8 @@
 """LSAC and its rivals at the published sizes: wall time, operations, peak memory; and what the engine itself costs.
 
-Weights are random, the solver is Euler's. Wall time is compared within rounds in which the methods take turns; figures
-are the median over rounds and the range. *Saved wall re saved FLOPs* is the share of wall time saved over the share of
-operations saved: 1 where each operation left out saves its share of the time. Operations are those that the
+Weights are random, the solver is Euler's. Methods take turns within a round; figures are of medians over rounds (of
+each part of a solve), ranges are of single rounds. *Saved wall re saved FLOPs* is the share of wall time saved over the
+share of operations saved: 1 where each operation left out saves its share of the time. Operations are those that the
 interventions' own tally counts. The peak is the resident memory of a process of its own (on a GPU, what was allocated),
 weights included; small only on a CPU. *From*: a GPU runs whole solves; a CPU does up to 10 s of sound for small, and
 otherwise composes a solve of measured evaluations (small up to 30 s) or of measured per-layer costs.
@@ -24,7 +24,7 @@ import torch
 
 from common import child, options, peak_mb, show
 from flow_engine import engine_rows
-from flow_methods import Cost, by_evaluation, by_layer, by_solve, methods
+from flow_methods import Cost, by_evaluation, by_solve, methods
 from flow_runs import FlowRun, frames_of
 from otoscope.models import devices
 from otoscope.models.separators.dit import SIZES
@@ -32,7 +32,6 @@ from otoscope.models.separators.dit import SIZES
 HOW = {"solves": "whole solves", "evaluations": "measured evaluations", "layers": "measured per-layer costs"}
 #: Up to so many seconds of sound a CPU runs whole solves, and whole evaluations, of the small network.
 SOLVED_S, EVALUATED_S = 10.0, 30.0
-MEASURES = {"solves": by_solve, "evaluations": by_evaluation, "layers": by_layer}
 
 
 def main() -> None:
@@ -83,10 +82,14 @@ def compare(chosen: argparse.Namespace, size: str, seconds: float) -> list[dict[
     how = chosen.by or _usual(chosen.device, size, seconds)
     run, known = _run(chosen, size, seconds, layers=1 if how == "layers" else None), methods(chosen.steps)
     run.evaluations()(0)
-    measure, rounds = MEASURES[how], list[dict[str, Cost]]()
+    measure, rounds, order = (
+        by_solve if how == "solves" else by_evaluation,
+        list[dict[str, Cost]](),
+        list(known.values()),
+    )
     for i in range(chosen.repeats):
-        turns = [*list(known)[i % len(known) :], *list(known)[: i % len(known)]]
-        rounds.append({name: measure(run, known[name], SIZES[size].layers) for name in turns})
+        turns = [*order[i % len(order) :], *order[: i % len(order)]]
+        rounds.append(measure(run, turns, SIZES[size].layers))
         print(f"{size}, {seconds:g} s of sound, {HOW[how]}: round {i + 1}", file=sys.stderr, flush=True)
     del run
     told = not chosen.no_peaks and (size == "small" or chosen.device != "cpu")
@@ -103,25 +106,32 @@ def _usual(device: str, size: str, seconds: float) -> str:
 def _row(
     size: str, seconds: float, how: str, name: str, rounds: Sequence[dict[str, Cost]], peaks: dict[str, float | None]
 ) -> dict[str, Any]:
+    wall, ratio = _wall(rounds, name), _wall(rounds, name) / _wall(rounds, "full")
     ratios = [r[name].took.wall / r["full"].took.wall for r in rounds]
     flops, top, full = rounds[0][name].flops, peaks[name], peaks["full"]
-    gains = [(1 - ratio) / (1 - flops) for ratio in ratios] if flops < 1 else []
+    gain, *gains = [(1 - x) / (1 - flops) if flops < 1 else None for x in (ratio, *ratios)]
     return {
         "size": size,
         "sound, s": seconds,
         "method": name,
-        "wall re full": statistics.median(ratios),
-        "range": _range(ratios),
+        "wall re full": ratio,
+        "range": None if name == "full" else _range(ratios),
         "FLOPs re full": flops,
-        "saved wall re saved FLOPs": statistics.median(gains) if gains else None,
-        "its range": _range(gains) if gains else None,
-        "solve, s": statistics.median(r[name].took.wall for r in rounds),
+        "saved wall re saved FLOPs": gain,
+        "its range": None if name == "full" else _range(gains),
+        "solve, s": wall,
         "peak MB": None if top is None else round(top),
         "peak re full": None if top is None or full is None else top / full,
         "from": how,
         "_wall_s": [r[name].took.wall for r in rounds],
         "_cpu_s": [r[name].took.cpu for r in rounds],
     }
+
+
+def _wall(rounds: Sequence[dict[str, Cost]], name: str) -> float:
+    """The median over rounds of each part, added up."""
+    parts = zip(*(r[name].parts for r in rounds), strict=True)
+    return sum(statistics.median(part.wall for part in same) for same in parts)
 
 
 def _range(values: Sequence[float]) -> str:
@@ -136,7 +146,7 @@ def _run(chosen: argparse.Namespace, size: str, seconds: float, layers: int | No
 def peak(chosen: argparse.Namespace) -> float:
     """Of one evaluation of each kind: nothing more is ever held at once."""
     run = _run(chosen, chosen.size[0], chosen.seconds[0])
-    by_evaluation(run, methods(chosen.steps)[chosen.peak_of], run.config.layers)
+    by_evaluation(run, [methods(chosen.steps)[chosen.peak_of]], run.config.layers)
     return torch.cuda.max_memory_allocated(run.device) / 1e6 if run.device.type == "cuda" else peak_mb()
 
 
