@@ -66,11 +66,13 @@ def _entered(run: FlowRun, sites: Sequence[str]) -> AbstractContextManager[Any]:
 
 
 def _pairs(run: FlowRun, sites: Sequence[str], n: int) -> list[tuple[float, float]]:
-    """Processor seconds of an evaluation, bare and hooked; which comes first changes from pair to pair."""
+    """Seconds of an evaluation, bare and hooked: of the processor, or of the clock where a GPU computes. Which comes
+    first changes from pair to pair."""
     watch, evaluate = Watch(run.device), run.evaluations()
 
     def bare() -> float:
-        return watch.took(lambda: evaluate(0)).cpu
+        took = watch.took(lambda: evaluate(0))
+        return took.cpu if run.device.type == "cpu" else took.wall
 
     def inside() -> float:
         with _entered(run, sites):
