@@ -102,6 +102,8 @@ def write_qwen2_5_omni(folder: Path, seed: int = 0) -> Path:
         video_token_index=number["video"],
         audio_start_token_id=number["audio_bos"],
         audio_end_token_id=number["audio_eos"],
+        vision_start_token_id=number["vision_bos"],
+        vision_end_token_id=number["vision_eos"],
     )
     config = tr.Qwen2_5OmniConfig(thinker_config=thinker.to_dict(), enable_audio_output=False)
     tokenizer.chat_template = _CHATML.replace("AUDIO", "<|audio_bos|><|AUDIO|><|audio_eos|>")
