@@ -36,8 +36,8 @@ def resolve(target: Any, *, trust_remote_code: bool = False, device: str = "cpu"
     """The model that ``target`` (a name, a :class:`Spec`, or a Python object) stands for, not loaded.
 
     Encoders come back as :class:`EncoderView`, with ``embed(list[Audio]) -> list[dict[Layer, vector]]``; observers with
-    ``decide``, separators with ``separate``, audio language models with ``generate``. ``device`` is ``cpu``, ``cuda``, ``cuda:1`` or ``auto``; it never enters
-    an identity.
+    ``decide``, separators with ``separate``, audio language models with ``generate``. ``device`` is ``cpu``, ``cuda``,
+    ``cuda:1`` or ``auto``; it never enters an identity.
 
     Raises :class:`UsageError` on a name or parameter that does not exist (near ones are named) and
     :class:`ModelError` where the object or the checkpoint cannot be used.

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, ModelError
 from otoscope.core.nouns import Prompt
 
@@ -168,13 +169,8 @@ def whisper_tokens(frames: int) -> int:
     return ((frames - 1) // 2 + 1 - 2) // 2 + 1
 
 
-def _probe() -> Any:
-    from otoscope.core.audio import Audio
-
-    return Audio(np.zeros((1, 1), np.float32), 16_000)
-
-
-_PROBE = _probe()
+#: A clip that a template is tried with.
+_PROBE = Audio(np.zeros((1, 1), np.float32), 16_000)
 
 #: Model types and the modules that know them.
 _MODULES = {

@@ -31,7 +31,7 @@ ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
 
 
 class PretrainedAudioLM:
-    """A checkpoint as an :class:`~otoscope.core.nouns.AudioLM`, ``Sited``. One call of :meth:`generate` is one batch."""
+    """A checkpoint as an ``AudioLM`` that is ``Sited``. One call of :meth:`generate` is one batch."""
 
     version: ClassVar[int] = 1
 
@@ -56,14 +56,10 @@ class PretrainedAudioLM:
         if known is not None and self._family is None:
             return replace(known, name=c.name, revision=c.revision or known.revision, extra={**known.extra, **extra})
         family = self.family
-        limits = {
-            "model_type": self.files.config()["model_type"],
-            "limit_s": family.limit_s,
-            "one_clip": family.one_clip,
-        }
-        base = known or Card(
-            c.name, "audiolm", f"{family.name} from {c.source}", rate=family.rate, channels=1, layers=()
-        )
+        kind = self.files.config()["model_type"]
+        limits = {"model_type": kind, "limit_s": family.limit_s, "one_clip": family.one_clip}
+        said = f"{family.name} from {c.source}"
+        base = known or Card(c.name, "audiolm", said, rate=family.rate, channels=1, layers=())
         notes = base.notes or family.notes
         return replace(base, name=c.name, rate=family.rate, revision=c.revision, notes=notes, extra=limits | extra)
 
@@ -99,9 +95,10 @@ class PretrainedAudioLM:
         files, name = self.files, self.checkpoint.name
         kind = str(files.config().get("model_type"))
         if kind not in MODEL_TYPES:
-            known = ", ".join(sorted(MODEL_TYPES))
             raise ModelError(
-                f"is of the type {kind!r}, which is no audio language model known here ({known})", where=name
+                f"is of the type {kind!r}, which is no audio language model known here",
+                where=name,
+                fix=f"Known are {', '.join(sorted(MODEL_TYPES))}; Phi-4 (phi4mm) in the revision for transformers.",
             )
         found = audio_family(kind)
         try:
@@ -180,9 +177,8 @@ class PretrainedAudioLM:
         if not prompts:
             raise UsageError("there is no prompt", where=self.checkpoint.name)
         if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or max_new_tokens < 1:
-            raise UsageError(
-                f"max_new_tokens={max_new_tokens} is not a whole number from 1", where=self.checkpoint.name
-            )
+            what = f"max_new_tokens={max_new_tokens} is not a whole number from 1"
+            raise UsageError(what, where=self.checkpoint.name)
         for i, prompt in enumerate(prompts):
             where = f"{self.checkpoint.name}, prompt {i}"
             for k, clip in enumerate(prompt.audio):

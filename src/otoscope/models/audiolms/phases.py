@@ -1,8 +1,8 @@
 """Seconds and peak memory per phase of one answer, from outside: the library's own ``generate`` runs untouched.
 
 The audio encoder is known by its modules (hooks that only look at the clock), the end of the prefill by the first call
-of a stopping criterion, which the library makes after every token it has chosen and which never stops here. The phase is
-announced to :mod:`otoscope.core.clock`, so interventions see ``prefill`` and ``decode``.
+of a stopping criterion, which the library makes after every token it has chosen and which never stops here. The phase
+is announced to :mod:`otoscope.core.clock`, so interventions see ``prefill`` and ``decode``.
 
 On a GPU every boundary waits for it, and a peak is what torch had allocated. On the CPU under Linux the peak is the
 resident set's high-water mark, which is reset at every boundary (``/proc/self/clear_refs``); elsewhere there is none.

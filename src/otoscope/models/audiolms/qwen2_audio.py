@@ -23,9 +23,10 @@ class Qwen2Audio(AudioFamily):
         return self.extractor.n_samples / self.rate
 
     def built_in(self) -> str | None:
-        import transformers
+        from transformers import Qwen2AudioProcessor
 
-        return transformers.Qwen2AudioProcessor.default_chat_template.fget(None)
+        found = vars(Qwen2AudioProcessor).get("default_chat_template")  # a property that reads nothing
+        return None if found is None else str(found.fget(None))
 
     def hear(self, clips: Sequence[Clip]) -> Heard:
         found = self.extract(clips, padding="max_length", truncation=False, return_attention_mask=True)

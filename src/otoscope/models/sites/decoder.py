@@ -1,7 +1,7 @@
 """Decoders of audio language models in ``transformers``: Qwen2, Llama, Qwen2.5-Omni's thinker, Phi.
 
-Queries, keys and values inside the attention are seen as they meet (after the rotary embedding, past ones from the cache
-in front); ``q_proj``, ``k_proj`` and ``v_proj``, or ``qkv_proj`` where one matrix gives all three, before it.
+Queries, keys and values inside the attention are seen as they meet (after the rotary embedding, past ones from the
+cache in front); ``q_proj``, ``k_proj`` and ``v_proj``, or ``qkv_proj`` where one matrix gives all three, before it.
 """
 
 from __future__ import annotations
