@@ -241,17 +241,7 @@ def _learn(size: int = 300) -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 def write_tekken(folder: Path) -> int:
     """A small ``tekken.json``, special tokens where the published file has them. Returns the size of the vocabulary."""
-    names = {
-        0: "<unk>",
-        1: "<s>",
-        2: "</s>",
-        3: "[INST]",
-        4: "[/INST]",
-        5: "[AVAILABLE_TOOLS]",
-        6: "[/AVAILABLE_TOOLS]",
-    }
-    names |= {7: "[TOOL_RESULTS]", 8: "[/TOOL_RESULTS]", 9: "[TOOL_CALLS]", 11: "<pad>", 17: "[SYSTEM_PROMPT]"}
-    names |= {18: "[/SYSTEM_PROMPT]", 24: "[AUDIO]", 25: "[BEGIN_AUDIO]", 34: "[TRANSCRIBE]"}
+    names = dict(enumerate(_MISTRAL.split()))
     special = [{"rank": i, "token_str": names.get(i, f"<SPECIAL_{i}>"), "is_control": True} for i in range(40)]
     plain = [bytes([i]) for i in range(256)] + [b" t", b"he", b" the", b" a", b"in", b"er"]
     words = [
@@ -276,6 +266,15 @@ def write_tekken(folder: Path) -> int:
     whole = {"config": config, "vocab": words, "special_tokens": special, "audio": audio}
     (folder / "tekken.json").write_text(json.dumps(whole))
     return size
+
+
+#: Mistral's special tokens in their order, as far as audio needs them; the rest of forty are numbered.
+_MISTRAL = (
+    "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] [TOOL_CALLS] "
+    "[IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] [SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT] "
+    "<SPECIAL_20> <SPECIAL_21> <SPECIAL_22> <SPECIAL_23> [AUDIO] [BEGIN_AUDIO] <SPECIAL_26> <SPECIAL_27> <SPECIAL_28> "
+    "<SPECIAL_29> <SPECIAL_30> <SPECIAL_31> <SPECIAL_32> <SPECIAL_33> [TRANSCRIBE]"
+)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
