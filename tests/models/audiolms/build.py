@@ -190,7 +190,16 @@ def write_phi4_multimodal(folder: Path, seed: int = 0) -> Path:
     )
     tokenizer.chat_template = _PHI
     extractor = tr.Phi4MultimodalFeatureExtractor()
-    return _write(folder, seed, lambda: tr.Phi4MultimodalForCausalLM(config), extractor, tokenizer)
+    return _write(folder, seed, lambda: _normed(tr.Phi4MultimodalForCausalLM(config)), extractor, tokenizer)
+
+
+def _normed(model: Any) -> Any:
+    """With the statistics of the log-mel spectrum of noise where the published weights have those of speech: without
+    them all sounds are nearly one constant to the encoder."""
+    norm = model.model.embed_tokens_extend.audio_embed.encoder.encoder_embedding
+    torch.nn.init.constant_(norm.global_mean, 20.0)
+    torch.nn.init.constant_(norm.global_invstd, 0.3)
+    return model
 
 
 #: One function per family, by the name of the model type.
@@ -293,6 +302,11 @@ def _write(folder: Path, seed: int, make: Callable[[], Any], processor: Any, tok
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=1.5 * parameter[0].numel() ** -0.5)
+        heart = getattr(model, "thinker", model)
+        configs = (heart.config, getattr(heart.config, "audio_config", None))
+        ids = [i for i in (getattr(c, "audio_token_id", None) for c in configs) if i is not None]
+        with torch.no_grad():  # a trained model never says that it hears; a random one may, and Phi-4's then fails
+            heart.lm_head.weight[ids] = 0.0
     end = 2 if tokenizer is None else sorted(i for t, i in tokenizer.get_vocab().items() if t in _ENDS)
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = 11 if tokenizer is None else tokenizer.pad_token_id

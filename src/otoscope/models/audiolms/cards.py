@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from otoscope.core.nouns import Card
+from otoscope.models.audiolms.phi4_multimodal import PADDING
 
 _TRIED = "no weights of it were run while this was written: its family was tried with small random ones"
 
@@ -88,6 +89,7 @@ AUDIO_LMS = (
         "arXiv 2503.01743",
         "MIT",
         notes=("its main revision is code of its own (phi4mm); wanted is the one converted for transformers",),
+        breaks=(PADDING,),
     ),
 )
 CARDS_BY_HUB_ID = {card.hub_id: card for card in AUDIO_LMS}

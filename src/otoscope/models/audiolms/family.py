@@ -44,11 +44,15 @@ class AudioFamily:
     #: One matrix gives queries, keys and values.
     fused: ClassVar[bool] = False
     one_clip: ClassVar[bool] = False
+    #: A system message may stand before sound.
+    system_before_sound: ClassVar[bool] = True
     #: Fewer samples are no frame.
     min_samples: ClassVar[int] = 400
     #: The tokenizer adds its own beginning of a text.
     tokenizer_begins: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = ()
+    #: Conformance checks that the library's network itself breaks, with the reason.
+    breaks: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -153,6 +157,9 @@ class AudioFamily:
                 )
         if self.one_clip and len(prompt.audio) > 1:
             raise InputError(f"{len(prompt.audio)} clips, and {self.name} hears one per prompt", where=where)
+        if prompt.audio and prompt.system is not None and not self.system_before_sound:
+            what = f"{self.name} takes no system message together with sound"
+            raise InputError(what, where=where, fix="Put it into the text.")
         for i, clip in enumerate(prompt.audio):
             if clip.n < self.min_samples:
                 raise InputError(f"clip {i} has {clip.n} samples, fewer than {self.min_samples}", where=where)

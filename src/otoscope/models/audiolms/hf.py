@@ -58,10 +58,12 @@ class PretrainedAudioLM:
         family = self.family
         kind = self.files.config()["model_type"]
         limits = {"model_type": kind, "limit_s": family.limit_s, "one_clip": family.one_clip}
+        limits["system_before_sound"] = family.system_before_sound
         said = f"{family.name} from {c.source}"
         base = known or Card(c.name, "audiolm", said, rate=family.rate, channels=1, layers=())
         notes = base.notes or family.notes
-        return replace(base, name=c.name, rate=family.rate, revision=c.revision, notes=notes, extra=limits | extra)
+        known_as = {"name": c.name, "revision": c.revision, "notes": notes, "breaks": family.breaks}
+        return replace(base, rate=family.rate, extra=limits | extra, **known_as)
 
     def identity(self) -> Mapping[str, Any]:
         """JSON over the content of the files, the precision and the options; where the files lie doesn't enter."""

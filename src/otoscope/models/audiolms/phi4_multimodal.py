@@ -12,6 +12,9 @@ from typing import Any
 from otoscope.core.nouns import Prompt
 from otoscope.models.audiolms.family import AudioFamily, Clip, Heard
 
+#: The encoder of transformers (5.24) adds its mask of booleans to the attention's logits, where one was to be excluded.
+PADDING = "prompts alone: its encoder hears the padding behind a shorter clip; batch clips of one length, or one by one"
+
 
 class Phi4Multimodal(AudioFamily):
     name = "Phi-4-Multimodal"
@@ -19,6 +22,7 @@ class Phi4Multimodal(AudioFamily):
     encoder = ("audio_embed",)
     handed_over = "audio_embed.down_proj_for_speech"
     fused = True
+    breaks = (PADDING,)
 
     @property
     def audio_id(self) -> int:

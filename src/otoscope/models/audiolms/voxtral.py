@@ -19,7 +19,11 @@ class Voxtral(AudioFamily):
     encoder = ("audio_tower", "multi_modal_projector")
     handed_over = "multi_modal_projector"
     tokenizer_begins = False
-    notes = ("clips are filled up with silence to multiples of 30 s; the silence is tokens too (375 per 30 s)",)
+    system_before_sound = False  # mistral-common refuses it for the tokenizer's version (7)
+    notes = (
+        "clips are filled up with silence to multiples of 30 s; the silence is tokens too (375 per 30 s)",
+        "takes no system message together with sound",
+    )
 
     def _usable(self, template: str | None) -> str | None:
         return None  # the format is the tokenizer's, and fixed
