@@ -71,7 +71,20 @@ class Separate:
     against_bare: bool = False
 
 
-Request = Encode | Decide | Separate
+@dataclass(frozen=True)
+class Generate:
+    """Ask about sounds in words. ``inputs`` are heard in this order, before ``text``; ``system`` None leaves the system
+    message to the model's own template. ``max_new_tokens`` bounds the answer. ``against_bare``: the task also wants the
+    answer without any intervention."""
+
+    inputs: tuple[str, ...]
+    text: str
+    system: str | None = None
+    max_new_tokens: int = 256
+    against_bare: bool = False
+
+
+Request = Encode | Decide | Separate | Generate
 
 
 # --- what a model gives -----------------------------------------------------------------------------------------
@@ -119,6 +132,73 @@ class Separated:
     done: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     bare_seconds: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What an audio language model is asked: clips, heard in order, then ``text``. ``system`` None leaves the system
+    message to the checkpoint's own template."""
+
+    text: str
+    audio: tuple[Audio, ...] = ()
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens of one prompt and its answer, padding apart. ``audio`` are those that stand for sound; markers around a
+    clip count as ``text``. ``output`` counts the end token where one was given."""
+
+    audio: int
+    text: int
+    output: int
+
+    @property
+    def prompt(self) -> int:
+        return self.audio + self.text
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """An answer. ``token_ids`` are the answer's without its end token; ``ended`` is false where ``max_new_tokens`` cut
+    it. ``spans`` are the half-open positions of each clip's tokens in the prompt, padding not counted.
+
+    ``seconds`` and ``peak_bytes`` are per phase, and of the whole batch where ``batch`` prompts went together:
+    ``features`` (text and sound to the network's inputs), ``encoder`` (audio encoder and projector), ``prefill`` (the
+    rest up to the first token), ``decode`` (all tokens after the first, ``steps`` passes). Peaks are what torch had
+    allocated on a GPU, else the resident memory of the process; a phase that was not measured is absent.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    tokens: TokenCounts
+    spans: tuple[tuple[int, int], ...] = ()
+    ended: bool = True
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_bytes: Mapping[str, int] = field(default_factory=dict)
+    batch: int = 1
+    steps: int = 0
+
+    @property
+    def first_token_s(self) -> float | None:
+        """Time to the first token: audio encoder and prefill; the features are not in it."""
+        known = [self.seconds[k] for k in ("encoder", "prefill") if k in self.seconds]
+        return sum(known) if known else None
+
+    @property
+    def per_token_s(self) -> float | None:
+        """Seconds per pass after the first token; None where there was none."""
+        return self.seconds["decode"] / self.steps if self.steps and "decode" in self.seconds else None
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What the runner hands to ``Task.score`` for a :class:`Generate`. ``bare`` is the unmodified answer where it was
+    asked for (the same object as ``reply`` where nothing intervened), ``done`` what the intervention says it did."""
+
+    reply: Reply
+    bare: Reply | None = None
+    done: Mapping[str, float] = field(default_factory=dict)
 
 
 #: What the runner hands to ``Task.score`` for a :class:`Decide`: numbers (or vectors) by name.
@@ -179,6 +259,14 @@ class Separator(Model, Protocol):
         self, mixtures: Sequence[Audio], prompts: Sequence[StemPrompt], noise_seeds: Sequence[int]
     ) -> list[Stems]:
         """Stems of each mixture, all at ``card.rate``, each as if it were alone (no padding is shared)."""
+        ...
+
+
+@runtime_checkable
+class AudioLM(Model, Protocol):
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int = 256) -> list[Reply]:
+        """An answer to each prompt, greedy, all prompts in one padded batch. Clips are at ``card.rate`` and have
+        ``card.channels`` channels; what is longer than the model hears is refused, never cut."""
         ...
 
 
@@ -286,7 +374,7 @@ class Task(Protocol):
 
     def request(self, item: Item, card: Card) -> Request: ...
 
-    def score(self, item: Item, output: Embedded | Decision | Separated) -> list[Row]: ...
+    def score(self, item: Item, output: Embedded | Decision | Separated | Answered) -> list[Row]: ...
 
     def fit_readout(self, items: Sequence[Item], outputs: Sequence[Any]) -> list[tuple[Item, list[Row]]]: ...
 

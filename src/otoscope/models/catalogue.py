@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from otoscope.core.registry import Registry
+from otoscope.models.audiolms.cards import AUDIO_LMS
 from otoscope.models.encoders.hub_cards import CARDS
 from otoscope.models.separators.cards import SAM_AUDIO
 
@@ -91,7 +92,7 @@ MODELS.add(
     kind="encoder",
 )
 
-for _card in CARDS:
+for _card in (*CARDS, *AUDIO_LMS):
     MODELS.add(_card.name, _card, _card.summary, kind="hub")
 
 for _name, _card in SAM_AUDIO.items():

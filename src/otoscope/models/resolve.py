@@ -15,8 +15,10 @@ from typing import Any
 
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.naming import Scalar, Spec, parse_spec
-from otoscope.core.nouns import Card, Encoder, Model, Observer, Separator
+from otoscope.core.nouns import AudioLM, Card, Encoder, Model, Observer, Separator
 from otoscope.core.registry import load_from_file, suggestions
+from otoscope.models.audiolms.cards import CARDS_BY_HUB_ID
+from otoscope.models.audiolms.names import is_audio_lm
 from otoscope.models.catalogue import MODELS
 from otoscope.models.encoders.hub_cards import BY_HUB_ID
 from otoscope.models.encoders.view import VIEW_PARAMS, EncoderView
@@ -34,8 +36,8 @@ def resolve(target: Any, *, trust_remote_code: bool = False, device: str = "cpu"
     """The model that ``target`` (a name, a :class:`Spec`, or a Python object) stands for, not loaded.
 
     Encoders come back as :class:`EncoderView`, with ``embed(list[Audio]) -> list[dict[Layer, vector]]``; observers with
-    ``decide``, separators with ``separate``. ``device`` is ``cpu``, ``cuda``, ``cuda:1`` or ``auto``; it never enters
-    an identity.
+    ``decide``, separators with ``separate``, audio language models with ``generate``. ``device`` is ``cpu``, ``cuda``,
+    ``cuda:1`` or ``auto``; it never enters an identity.
 
     Raises :class:`UsageError` on a name or parameter that does not exist (near ones are named) and
     :class:`ModelError` where the object or the checkpoint cannot be used.
@@ -59,7 +61,7 @@ def resolve(target: Any, *, trust_remote_code: bool = False, device: str = "cpu"
     if folder.is_dir():
         return _checkpoint(target, str(folder), None, trust_remote_code, device)
     if _HUB_ID.match(name):
-        return _checkpoint(target, name, BY_HUB_ID.get(name), trust_remote_code, device)
+        return _checkpoint(target, name, BY_HUB_ID.get(name) or CARDS_BY_HUB_ID.get(name), trust_remote_code, device)
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise UsageError("no such folder", where=name, fix="Name a folder with a config.json, or a hub id org/name.")
     MODELS.entry(name)  # raises, with near names
@@ -147,12 +149,15 @@ def _finished(found: Any, spec: Spec, device: str) -> Model:
     told = {"device": device} if "device" in known else {}
     made = found(**spec.params, **told) if callable(found) else found
     if not _is_finished(made):
-        noun, verb = ("an observer", "decide") if hasattr(found, "decide") else ("a separator", "separate")
+        kinds = {"decide": "an observer", "generate": "an audio language model", "separate": "a separator"}
+        verb, noun = next((pair for pair in kinds.items() if hasattr(found, pair[0])), ("separate", "a separator"))
         raise UsageError(f"is not {noun}: it needs card, identity, load and {verb}", where=spec.name)
     return made
 
 
-def _checkpoint(spec: Spec, source: str, card: Card | None, trust_remote_code: bool, device: str) -> EncoderView:
+def _checkpoint(spec: Spec, source: str, card: Card | None, trust_remote_code: bool, device: str) -> Model:
+    if card.capability == "audiolm" if card is not None else is_audio_lm(spec, source):
+        return _audio_lm(spec, source, card, device)
     from otoscope.models.encoders.checkpoint import Checkpoint
     from otoscope.models.encoders.hf import PretrainedEncoder
 
@@ -162,6 +167,14 @@ def _checkpoint(spec: Spec, source: str, card: Card | None, trust_remote_code: b
         own["channels"] = view.pop("channels")
     checkpoint = Checkpoint.from_params(spec.name, source, own)
     return _view(PretrainedEncoder(checkpoint, card=card, trust_remote_code=trust_remote_code, device=device), view)
+
+
+def _audio_lm(spec: Spec, source: str, card: Card | None, device: str) -> Model:
+    from otoscope.models.audiolms.hf import PARAMS, PretrainedAudioLM
+    from otoscope.models.encoders.checkpoint import Checkpoint
+
+    check_known(spec, spec.params, PARAMS, ())
+    return PretrainedAudioLM(Checkpoint.from_params(spec.name, source, spec.params), card=card, device=device)
 
 
 def _view(encoder: Encoder, params: Mapping[str, Any]) -> EncoderView:
@@ -205,9 +218,12 @@ def _parameters(found: Any) -> tuple[str, ...]:
 
 
 def _is_finished(thing: Any) -> bool:
-    """An observer or a separator: used as it is, where an encoder is adapted and looked at through a view."""
-    return not isinstance(thing, type) and isinstance(thing, Observer | Separator)
+    """Anything but an encoder: used as it is, where an encoder is adapted and looked at through a view."""
+    return not isinstance(thing, type) and isinstance(thing, Observer | Separator | AudioLM)
 
 
 def _gives_finished(found: Any) -> bool:
-    return _is_finished(found) or any(callable(getattr(found, verb, None)) for verb in ("decide", "separate"))
+    if _is_finished(found) or any(callable(getattr(found, verb, None)) for verb in ("decide", "separate")):
+        return True
+    # Networks of transformers have a generate of their own; only together with an identity is it ours.
+    return all(callable(getattr(found, verb, None)) for verb in ("generate", "identity"))

@@ -162,7 +162,7 @@ class PretrainedEncoder:
         try:
             config, extractor = self.files.library_config(code=code), self.files.extractor(code=code)
         except Exception as e:
-            raise ModelError(f"its config cannot be used: {_first_line(e)}", where=c.name) from e
+            raise ModelError(f"its config cannot be used: {first_line(e)}", where=c.name) from e
         return family_of(config.model_type)(config, extractor, dict(c.options), c.name)
 
     def load(self) -> None:
@@ -208,7 +208,7 @@ class PretrainedEncoder:
         except OtoscopeError:
             raise
         except Exception as e:
-            raise ModelError(f"cannot be loaded: {_first_line(e)}", where=c.name) from e
+            raise ModelError(f"cannot be loaded: {first_line(e)}", where=c.name) from e
         lacking = sorted(k for k in report["missing_keys"] if not any(m in k for m in family.may_lack))
         if lacking:
             raise ModelError(
@@ -251,7 +251,7 @@ class PretrainedEncoder:
             except OtoscopeError:
                 raise
             except Exception as e:  # the library's, or remote code's
-                what = f"failed on {len(group)} sound(s) of {n} samples: {_first_line(e)}"
+                what = f"failed on {len(group)} sound(s) of {n} samples: {first_line(e)}"
                 raise ModelError(what, where=self.checkpoint.name) from e
             arrays = {k: self._array(states, key) for k, key in wanted.items()}
             for row, i in enumerate(group):
@@ -311,6 +311,7 @@ def _folder(source: str) -> Any:
     return Path(source).expanduser()
 
 
-def _first_line(e: Exception) -> str:
+def first_line(e: Exception) -> str:
+    """Somebody else's error in one line."""
     text = " ".join(str(e).split())
     return f"{type(e).__name__}: {text}"[:300]

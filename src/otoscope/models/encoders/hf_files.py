@@ -19,7 +19,7 @@ from otoscope.models.weights import files_digest
 CONFIG = "config.json"
 #: Where a checkpoint may describe its feature extractor; the first that exists is used.
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
-_PATTERNS = ["*.json", "*.txt", "*.model"]
+_PATTERNS = ["*.json", "*.txt", "*.model", "*.jinja"]
 
 
 @dataclass(frozen=True)
