@@ -44,7 +44,7 @@ class Batch:
 
 def lay_out(family: AudioFamily, prompts: Sequence[Prompt], pad_id: int, max_new_tokens: int) -> Batch:
     """Raises :class:`InputError`, naming the prompt, on what the family does not take or the decoder has no room for.
-    Clips that become no token are an :class:`InputError` as well."""
+    Clips that become too few tokens are an :class:`InputError` as well."""
     import torch
 
     clips = [clip.samples[0] for prompt in prompts for clip in prompt.audio]
@@ -53,9 +53,10 @@ def lay_out(family: AudioFamily, prompts: Sequence[Prompt], pad_id: int, max_new
     laid = []
     for i, prompt in enumerate(prompts):
         wide = [next(tokens) for _ in prompt.audio]
-        if 0 in wide:
-            clip = wide.index(0)
-            raise InputError(f"prompt {i}, clip {clip}: too short to become a token", where=family.where)
+        for clip, n in enumerate(wide):
+            if n < family.fewest_tokens:
+                what = f"prompt {i}, clip {clip}: too short, it becomes {n} token(s) and {family.name} needs"
+                raise InputError(f"{what} {family.fewest_tokens}", where=family.where)
         one = widened(family, encoded(family, prompt), wide)
         room = family.context
         if room is not None and len(one.ids) + max_new_tokens > room:

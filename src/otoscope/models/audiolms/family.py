@@ -48,6 +48,8 @@ class AudioFamily:
     system_before_sound: ClassVar[bool] = True
     #: Fewer samples are no frame.
     min_samples: ClassVar[int] = 400
+    #: A clip that becomes fewer tokens is refused.
+    fewest_tokens: ClassVar[int] = 1
     #: The tokenizer adds its own beginning of a text.
     tokenizer_begins: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = ()

@@ -62,8 +62,8 @@ class PretrainedAudioLM:
         said = f"{family.name} from {c.source}"
         base = known or Card(c.name, "audiolm", said, rate=family.rate, channels=1, layers=())
         notes = base.notes or family.notes
-        known_as = {"name": c.name, "revision": c.revision, "notes": notes, "breaks": family.breaks}
-        return replace(base, rate=family.rate, extra=limits | extra, **known_as)
+        base = replace(base, name=c.name, revision=c.revision, notes=notes, breaks=family.breaks)
+        return replace(base, rate=family.rate, extra=limits | extra)
 
     def identity(self) -> Mapping[str, Any]:
         """JSON over the content of the files, the precision and the options; where the files lie doesn't enter."""

@@ -16,6 +16,7 @@ class Qwen2Audio(AudioFamily):
     network_class = "Qwen2AudioForConditionalGeneration"
     encoder = ("audio_tower", "multi_modal_projector")
     handed_over = "multi_modal_projector"
+    fewest_tokens = 2  # the library takes a lone token for a clip that is yet to be widened, and fails
     notes = ("a clip lasts at most 30 s (one window of its extractor); longer ones are refused",)
 
     @property
