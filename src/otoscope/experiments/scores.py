@@ -35,17 +35,23 @@ def scores_of(directory: str | Path | Results, *, n_resamples: int = 2000) -> li
 
 
 def findings_of(directory: str | Path | Results, scores: Sequence[Score] | None = None) -> list[Table]:
-    """What the run says in a few tables: each task family's static ``findings(scores, cells)``, once."""
+    """What the run says in a few tables: each task family's static ``findings(scores, cells)``, or, where it reads
+    paired rows, ``findings_of_rows(results)``, once."""
     store = directory if isinstance(directory, Results) else Results.open(directory)
     scores = scores_of(store) if scores is None else scores
     cells = [c for c in store.cells() if c.status != "superseded"]
     told: set[Any] = set()
     tables: list[Table] = []
     for cell in cells:
-        tell = getattr(_task(cell.task, cell.seed), "findings", None)
+        task = _task(cell.task, cell.seed)
+        tell = getattr(task, "findings", None)
         if tell is not None and tell not in told:
             told.add(tell)
             tables += tell(scores, cells)
+        read = getattr(task, "findings_of_rows", None)
+        if read is not None and read not in told:
+            told.add(read)
+            tables += read(store)
     return tables
 
 

@@ -18,6 +18,7 @@ _OURS = {
     "minus-text-free": ("prompts:MinusTextFree", "cross-attention less what it gives without text"),
     "gate": ("prompts:Gate", "the gate of the span anchors is set"),
     "freeze": ("freeze:Freeze", "chosen layers keep their self-attention maps from a flow time on"),
+    "freeze-group": ("freeze:FreezeGroup", "the layers that settle early, or the others, keep their maps"),
     "lsac": ("lsac:Lsac", "stable layers keep their self-attention maps (arXiv 2606.10046)"),
     "placebo": ("placebo:Placebo", "lsac's plan on layers drawn at random"),
     "fewer-steps": ("fewer_steps:FewerSteps", "fewer solver steps, re-spaced or stopped early"),

@@ -9,38 +9,34 @@ time, so they outlive a change of solver and steps.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from otoscope.core.errors import InputError, UsageError
 from otoscope.core.sites import SiteMap
-from otoscope.interventions.acting import Acting
-from otoscope.interventions.convergence import Convergence, Meter, classify, layer_drift, rank_calm
-from otoscope.interventions.hooks import Action, hooked
+from otoscope.interventions.convergence import Convergence, classify, layer_drift, rank_calm
+from otoscope.interventions.hooks import Action
 from otoscope.interventions.maps import freeze_actions
-from otoscope.interventions.tally import Tally, sited
+from otoscope.interventions.profiled import Profiled, read_json
+from otoscope.interventions.tally import Tally
 
 PRESETS = ("safe", "balanced", "aggressive", "budget")
 Plan = Mapping[int, float]
 
 
 @dataclass(frozen=True)
-class Lsac(Acting):
-    """``plan``: a JSON file ``{"freeze": {"3": 0.25}}``, which needs no calibration; else a ``preset``, with ``x`` for
-    ``budget``, whose profile is fitted, or read from the JSON file ``profile``."""
+class Lsac(Profiled):
+    """``plan``: a JSON file ``{"freeze": {"3": 0.25}}``, which needs no profile; else a ``preset``, with ``x`` for
+    ``budget``."""
 
     name: ClassVar[str] = "lsac"
     preset: Literal["safe", "balanced", "aggressive", "budget"] = "balanced"
     x: float | None = None
     plan: str | None = None
-    profile: str | None = None
-    learned_: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -54,46 +50,18 @@ class Lsac(Acting):
 
     @property
     def needs_fit(self) -> bool:
-        """Whether calibration items are needed before it can act."""
-        return self.plan is None and self.profile is None and self.learned_ is None
+        return self.plan is None and super().needs_fit
 
     def identity(self) -> Mapping[str, Any]:
-        given = self.plan or self.profile
-        return {
-            "class": self.name,
-            "version": self.version,
-            "preset": None if self.plan else self.preset,
-            "x": self.x,
-            "given": read_json(given) if given else None,
-        }
-
-    def learns(self) -> Mapping[str, Any]:
-        return {"class": "convergence", "version": 1}
-
-    def learn(self, model: Any, calls: Sequence[Callable[[], Any]]) -> dict[str, Any]:
-        """The convergence profile over the calibration items."""
-        inside = sited(model, self.name)
-        meter = Meter(inside.sites.n_layers)
-        with hooked(inside.network, inside.sites, meter.actions(inside.sites)):
-            for call in calls:
-                call()
-                meter.close_item()
-        return meter.result().to_json()
-
-    def given(self, learned: Mapping[str, Any]) -> Lsac:
-        """This method with its profile."""
-        return replace(self, learned_=learned)
+        own = dict(super().identity())
+        if plan := own.pop("plan"):
+            own |= {"preset": None, "given": read_json(plan)}
+        return own
 
     @cached_property
     def freeze(self) -> Plan:
         """Layer -> flow time. Raises :class:`UsageError` where nothing was fitted."""
-        if self.plan is not None:
-            return read_plan(self.plan)
-        data = self.learned_ if self.profile is None else read_json(self.profile)
-        if data is None:
-            fix = "Give plan= or profile=, or let an experiment fit it (fit_on)."
-            raise UsageError("has no profile yet", where=self.name, fix=fix)
-        return make_plan(Convergence.from_json(data), self.preset, self.x)
+        return read_plan(self.plan) if self.plan is not None else make_plan(self.convergence(), self.preset, self.x)
 
     def actions(self, model: Any, sites: SiteMap, tally: Tally) -> Sequence[Action]:
         return freeze_actions(sites, tally, self.freeze)
@@ -140,11 +108,3 @@ def read_plan(path: str) -> dict[int, float]:
     if bad := [v for v in plan.values() if not 0 <= v <= 1]:
         raise InputError(f"{bad[0]} is no flow time", where=path, fix="Flow times lie in [0, 1].")
     return plan
-
-
-def read_json(path: str) -> Any:
-    """A JSON file. Raises :class:`InputError`."""
-    try:
-        return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise InputError(f"cannot be read: {e}", where=path) from e

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,9 +20,6 @@ class Placebo(Lsac):
 
     name: ClassVar[str] = "placebo"
     seed: int = 0
-
-    def identity(self) -> Mapping[str, Any]:
-        return {**super().identity(), "seed": self.seed}
 
     def actions(self, model: Any, sites: SiteMap, tally: Tally) -> Sequence[Action]:
         layers = child(self.seed, "placebo").permutation(sites.n_layers)

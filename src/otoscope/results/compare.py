@@ -84,12 +84,14 @@ def compare(
     baseline: str = "",
     metrics: Iterable[str] | None = None,
     *,
+    others: Iterable[str] | None = None,
     seed: int = 0,
     level: float = 0.95,
     n_resamples: int = 2000,
     n_permutations: int = 10_000,
 ) -> list[Comparison]:
     """Compare what differs only in ``between`` with ``baseline``, for every row metric and combination of factors.
+    ``others``: what is compared (all); the correction is over what was compared.
 
     A factor that has one value throughout one side and another throughout the other says what is compared, and is not
     paired on. Raises :class:`UsageError` where nothing is called ``baseline``, and :class:`InputError` where pairs are
@@ -98,6 +100,7 @@ def compare(
     if between not in AXES:
         raise UsageError(f"cannot compare between {between!r}", fix=f"One of: {', '.join(AXES)}.")
     cells = [c for c in results.cells() if c.status != "superseded"]
+    chosen = None if others is None else {baseline, *others}
     known = sorted({getattr(c, between) for c in cells})
     if baseline not in known:
         raise UsageError(
@@ -105,6 +108,8 @@ def compare(
             where=str(results.path),
             fix=f"There are: {', '.join(known) or 'none'}.",
         )
+    if chosen is not None:
+        cells = [c for c in cells if getattr(c, between) in chosen]
     wanted = None if metrics is None else sorted(set(metrics))
     pairs = list(_all_pairs(results, cells, between, baseline, wanted))
     found = _with_statistics(pairs, np.random.SeedSequence(seed), level, n_resamples, n_permutations)

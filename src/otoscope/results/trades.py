@@ -84,10 +84,13 @@ def settings(results: Results, metrics: Iterable[str]) -> list[Setting]:
     return found
 
 
-def trades(setting: Setting, metric: str, savings: Sequence[str], *, seed: int = 0) -> list[Trade]:
-    """Every intervention's loss and savings, in the order of the run. Those without a single value are left out: the
-    report's section of failures has them."""
-    names = [n for n in setting.interventions if np.isfinite(setting.loss(n, metric)).any()]
+def trades(
+    setting: Setting, metric: str, savings: Sequence[str], *, names: Sequence[str] | None = None, seed: int = 0
+) -> list[Trade]:
+    """Loss and savings of the interventions ``names`` (all), in the order of the run. Those without a single value are
+    left out: the report's section of failures has them."""
+    chosen = setting.interventions if names is None else names
+    names = [n for n in chosen if np.isfinite(setting.loss(n, metric)).any()]
     if not names:
         return []
     rows = np.stack([setting.loss(n, metric) for n in names] + [setting.saved(n, s) for n in names for s in savings])

@@ -18,6 +18,7 @@ from otoscope.core.items import Factor, Item
 from otoscope.core.nouns import Card, Decision, Embedded, Request, Row, Separate, Separated, Span, StemPrompt
 from otoscope.results.scoring import Measure
 from otoscope.tasks.separation import sources
+from otoscope.tasks.separation.findings import tables
 from otoscope.tasks.separation.metrics import METRICS, separation_rows
 from otoscope.tasks.separation.mixtures import NOISE_SNR_DB, MixtureInputs, Tier, check_tier, draw_parts
 from otoscope.tasks.separation.words import Words, read_words
@@ -36,6 +37,7 @@ class SeparationTask:
     version: ClassVar[int] = 1
     rounds: ClassVar[int] = 1
     keeps_outputs: ClassVar[bool] = False
+    findings_of_rows: ClassVar[Any] = staticmethod(tables)
     shard_items: ClassVar[int] = 8
 
     tier: str = "clean"
