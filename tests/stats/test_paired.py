@@ -39,6 +39,11 @@ def test_hedges_correction_removes_the_bias() -> None:
     assert ours[0] / raw[0] == pytest.approx(1 - 3 / (4 * 5 - 1), abs=3e-3)
 
 
+def test_two_pairs_have_no_effect_size() -> None:
+    assert np.isnan(hedges_dz(np.array([1.0, 2.0])))
+    assert np.isfinite(hedges_dz(np.array([1.0, 2.0, 4.0])))
+
+
 def test_groups_make_the_test_and_the_smallest_difference_honest() -> None:
     rng = np.random.default_rng(2)
     groups = np.repeat(np.arange(25), 8)

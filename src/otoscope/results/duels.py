@@ -26,8 +26,8 @@ class Duel:
     """``method`` against the ladder ``rival`` where both save the same share of ``saving``.
 
     ``difference`` is the ladder's loss less the method's (positive: the method loses less), ``ratio`` the ladder's loss
-    over the method's, None where the interval of either loss covers 0: a ratio of two nothings says nothing. ``note``
-    says why a value is missing; ``n_left_out`` items lack a value of some rung.
+    over the method's, None where the interval of either loss reaches 0 or below: a ratio of nothings, or of gains, says
+    nothing. ``note`` says why a value is missing; ``n_left_out`` items lack a value of some rung.
     """
 
     method: str
@@ -82,9 +82,9 @@ def duel(
         top = max(float(terms[2 * i + 2, whole].mean()) for i in range(len(rungs)))
         return replace(found, note=f"the method's saving is outside of the rival's, which go from 0 to {top:.3g}")
     found = replace(found, rival_loss=other, difference=interval(lambda *t: _at_equal(*t) - _own(*t)))
-    flat = [who for who, loss in (("method", own), ("rival", other)) if _covers_zero(loss)]
-    if flat:
-        return replace(found, note=f"no ratio: the loss of the {' and of the '.join(flat)} can't be told from 0")
+    none = [who for who, loss in (("method", own), ("rival", other)) if not loss.low > 0]
+    if none:
+        return replace(found, note=f"no ratio: the {' and the '.join(none)} cannot be said to lose anything")
     return replace(found, ratio=interval(lambda *t: _at_equal(*t) / _own(*t)))
 
 
@@ -107,5 +107,5 @@ def _at_equal(*means: Floats) -> Floats:
     return np.where(inside, y0 + share * (y1 - y0), np.nan)
 
 
-def _covers_zero(loss: Interval) -> bool:
-    return not (loss.low > 0 or loss.high < 0)
+def _covers_zero(x: Interval) -> bool:
+    return not (x.low > 0 or x.high < 0)

@@ -104,13 +104,13 @@ def paired_comparison(
 def hedges_dz(differences: Floats) -> float:
     """Mean over standard deviation of [n] differences, times the exact factor that removes its small-sample bias.
 
-    NaN with fewer than 2 differences, or where they do not vary.
+    NaN with fewer than 3 differences, from which no unbiased estimate exists, or where they do not vary.
     """
     n = len(differences)
-    if n < 2 or differences.max() == differences.min():
+    if n < 3 or differences.max() == differences.min():
         return float("nan")
     freedom = n - 1
-    factor = np.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) / np.sqrt(freedom / 2) if freedom > 1 else 0.0
+    factor = np.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) / np.sqrt(freedom / 2)
     return float(factor * differences.mean() / differences.std(ddof=1))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from otoscope.core.naming import parse_spec
@@ -73,7 +73,7 @@ def headline(rivalry: Rivalry) -> Table:
                 by.setdefault(d.method, {})[d.rival, saving] = d
         for method, found in by.items():
             cells = [ratio(found.get((ladder, s))) for ladder in FEWER_STEPS for s in SAVINGS]
-            rows.append([metric, method, *cells, "fewer steps lose nothing" if rivalry.flat(metric) else ""])
+            rows.append([metric, method, *cells, "flat: fewer steps lose nothing" if rivalry.flat(metric) else ""])
     header = [f"{how}, equal {EQUAL[s]}" for how in FEWER_STEPS.values() for s in SAVINGS]
     caption = f"loss_ratio_vs_fewer_steps (above 1: the method loses less): {title(rivalry)}"
     return caption, ["metric", "method", *header, "note"], rows
@@ -115,11 +115,3 @@ def with_interval(x: Interval, n: int) -> str:
 
 def _share(x: Interval) -> str:
     return f"{100 * x.value:.1f} %"
-
-
-def by_method(duels: Sequence[Duel]) -> Mapping[str, list[Duel]]:
-    """Duels by the method's setting."""
-    found: dict[str, list[Duel]] = {}
-    for d in duels:
-        found.setdefault(d.method, []).append(d)
-    return found

@@ -30,6 +30,8 @@ SAVERS = (METHOD, PLACEBO, *RUNG)
 QUALITY = ("si_sdr_db", "sar_db", "stoi", "pesq", "pesq_nb", "latent_cosine")
 #: What may be equal between rivals.
 SAVINGS = ("saved_self_attention", "saved_flops", "saved_seconds")
+#: Sign flips behind a probe's p: with fewer, none of some hundred could fall below 0.05 after the correction.
+PERMUTATIONS = 200_000
 #: Both readings of "fewer steps", by the name of their ladder.
 FEWER_STEPS = {"fewer-steps": "re-spaced", "fewer-steps:how=truncated": "stopped early"}
 
@@ -129,7 +131,9 @@ class Study:
         names = list(dict.fromkeys(n for s in self.settings for n in s.interventions if not is_saver(n)))
         if not names:
             return []
-        found = compare(self.results, "intervention", BASELINE, QUALITY, others=names, seed=self.seed)
+        found = compare(
+            self.results, "intervention", BASELINE, QUALITY, others=names, seed=self.seed, n_permutations=PERMUTATIONS
+        )
         where = {(s.task, s.condition, s.model): i for i, s in enumerate(self.settings)}
         kept = [c for c in found if c.n and c.metric in QUALITY]
         return sorted(kept, key=lambda c: (where[c.task, c.fixed["condition"], c.fixed["model"]], names.index(c.other)))
