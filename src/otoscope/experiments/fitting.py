@@ -69,7 +69,7 @@ def fitted(
 ) -> Intervention:
     """``intervention`` with what it learned on ``calibration``: found among ``kept``, or learned now."""
     assert isinstance(intervention, Fitted)
-    key = digest({"fit": intervention.learns(), "model": model_identity, "on": calibration.identity()})
+    key = _key(intervention.learns(), model_identity, calibration.identity())
     if (found := kept.output(key)) is None:
         calls = [
             lambda task=task, item=item: _call(model, task, item) for task, items in calibration.parts for item in items
@@ -77,7 +77,23 @@ def fitted(
         learned = intervention.learn(model, calls)
         found = {"learned": np.frombuffer(canonical(learned).encode("utf-8"), dtype=np.uint8)}
         kept.keep_output(key, found)
-    return intervention.given(json.loads(found["learned"].tobytes().decode("utf-8")))
+    return intervention.given(_read(found))
+
+
+def learned_of(identity: Mapping[str, Any], kept: Outputs) -> dict[str, Any] | None:
+    """What the intervention of a cell with this ``identity`` learned, if it learned anything that is still kept."""
+    fit = identity.get("fit")
+    found = None if fit is None else kept.output(_key(fit["learns"], identity["model"], fit["on"]))
+    return None if found is None else _read(found)
+
+
+def _key(learns: Mapping[str, Any], model: Mapping[str, Any], on: Sequence[Any]) -> str:
+    return digest({"fit": learns, "model": model, "on": on})
+
+
+def _read(found: Mapping[str, Any]) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(found["learned"].tobytes().decode("utf-8"))
+    return data
 
 
 def _call(model: Any, task: Task, item: Item) -> Any:

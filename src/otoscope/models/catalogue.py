@@ -95,6 +95,12 @@ MODELS.add(
 for _card in (*CARDS, *AUDIO_LMS):
     MODELS.add(_card.name, _card, _card.summary, kind="hub")
 
+MODELS.add(
+    "tiny-separator",
+    "otoscope.models.bundled.tiny_separator:tiny_separator",
+    "trained here: SAM Audio's kind of separator, 8 kHz, by text and spans; comes with the package (CC BY-SA 4.0)",
+    kind="separator",
+)
 for _name, _card in SAM_AUDIO.items():
     _target = f"otoscope.models.separators.sam_audio:{_name.replace('-', '_')}"
     MODELS.add(_name, _target, _card.summary, kind="separator")

@@ -29,11 +29,12 @@ from otoscope.report.sections.bmld.section import bmld
 from otoscope.report.sections.failures import failures
 from otoscope.report.sections.generic import generic
 from otoscope.report.sections.provenance import provenance
+from otoscope.report.sections.separation.section import separation
 from otoscope.results.files import store_errors
 from otoscope.results.scoring import Score
 
 #: Sections of a family of tasks (the part of the name before the slash). A later study adds its line here.
-SECTIONS: Mapping[str, Callable[[Run], list[Section]]] = {"bmld": bmld}
+SECTIONS: Mapping[str, Callable[[Run], list[Section]]] = {"bmld": bmld, "separation": separation}
 
 
 def write_report(

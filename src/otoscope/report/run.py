@@ -36,13 +36,15 @@ class Failures:
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory in memory. ``records`` are the entries of ``experiment.json``, oldest first."""
+    """A run directory in memory. ``records`` are the entries of ``experiment.json``, oldest first; ``store`` is for
+    sections that read more than scores."""
 
     name: str
     scores: Sequence[Score]
     cells: Sequence[Cell] = ()
     records: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[Failures] = field(default=())
+    store: Results | None = None
 
     @classmethod
     def read(cls, directory: str | Path | Results, scores: Sequence[Score] | None = None) -> Run:
@@ -52,7 +54,7 @@ class Run:
         cells = [_counted(store, c) for c in store.cells() if c.status != "superseded"]
         failures = [f for c in cells if (f := _failures(store, c)) is not None]
         found = scores_of(store) if scores is None else list(scores)
-        return cls(store.path.resolve().name, found, cells, store.experiment()["runs"], failures)
+        return cls(store.path.resolve().name, found, cells, store.experiment()["runs"], failures, store)
 
     @property
     def title(self) -> str:

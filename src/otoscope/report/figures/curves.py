@@ -25,7 +25,8 @@ SPAN_DB = 4.0
 
 @dataclass(frozen=True)
 class Point:
-    """One value with its interval. ``trusted`` is false where a gate closed; ``bound`` "<" or ">" where it is one."""
+    """One value with its interval, and that of ``x`` where it was measured too. ``trusted`` is false where a gate
+    closed; ``bound`` "<" or ">" where it is one."""
 
     x: float
     y: float
@@ -33,6 +34,8 @@ class Point:
     high: float | None = None
     trusted: bool = True
     bound: str | None = None
+    x_low: float | None = None
+    x_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,9 @@ def _interval_band(axes: Axes, points: Sequence[Point], series: Series, gid: str
         axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, zorder=2, gid=gid)
     else:
         axes.vlines(x, low, high, color=colour, linewidth=1.2, zorder=2.5, gid=gid)
+    for p in points:
+        if p.x_low is not None and p.x_high is not None:
+            axes.hlines([p.y], [p.x_low], [p.x_high], color=colour, linewidth=1.2, zorder=2.5, gid=gid)
 
 
 def shared_limits(series: Iterable[Series], bands: Iterable[Band] = ()) -> tuple[float, float]:

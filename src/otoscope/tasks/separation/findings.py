@@ -16,7 +16,7 @@ Table = tuple[str, list[str], list[list[Any]]]
 #: How savings are called in headers.
 EQUAL = {"saved_self_attention": "attention", "saved_flops": "FLOPs", "saved_seconds": "seconds"}
 #: Digits of a loss by metric.
-DIGITS = {"si_sdr_db": 2, "sar_db": 2, "pesq": 2, "pesq_nb": 2}
+DIGITS = {"si_sdr_db": 2, "sar_db": 2, "pesq": 2, "pesq_nb": 2, "latent_cosine": 4}
 
 
 def tables(results: Results) -> list[Table]:

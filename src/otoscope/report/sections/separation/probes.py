@@ -1,0 +1,48 @@
+"""What each probe changes: per kind of mixture a table of probes by measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from otoscope.report.section import TD, Block, Fold, Prose, Section, Table
+from otoscope.report.tables import DASH, interval, number
+from otoscope.results.compare import Comparison
+from otoscope.tasks.separation.findings import digits, place
+from otoscope.tasks.separation.study import Study, by_probe
+
+#: A tint is full at this effect size (Cohen's d of the pairs).
+_FULL = 2.0
+
+
+def probes(study: Study) -> Section | None:
+    """Difference from the unmodified model, its interval, effect size and corrected p; None where none was run."""
+    found = study.probes
+    if not found:
+        return None
+    tables: dict[tuple[str, ...], list[Sequence[TD | str]]] = {}
+    metrics = list(dict.fromkeys(c.metric for c in found))
+    for (task, condition, model, target, probe), by in by_probe(found).items():
+        where = (place(task, condition), target, model)
+        tables.setdefault(where, []).append([probe, *(_cell(by.get(m)) for m in metrics)])
+    n = sum(c.p is not None for c in found)
+    lead = Prose(
+        "Each line is the model with one part ablated, swapped or frozen, less the model as it is, on the same items. "
+        "d is Cohen's d over the pairs (Hedges-corrected); p is from sign flips over groups, after Holm's correction "
+        f"for all {n} comparisons of this page. A shade shows the size of d: blue is better, orange worse."
+    )
+    blocks: list[Block] = [lead]
+    for i, ((mixtures, target, model), rows) in enumerate(tables.items()):
+        name = ", ".join(p for p in (mixtures, f"target {target}" if target else "", model) if p)
+        blocks.append(Fold(name, [Table(f"Differences: {name}", ["probe", *metrics], rows, compact=True)], i == 0))
+    return Section("probes", "What the separator uses", blocks)
+
+
+def _cell(c: Comparison | None) -> TD:
+    if c is None or c.difference is None:
+        return TD(DASH, "" if c is None else c.note or "", number=True)
+    n = digits(c.metric)
+    effect = "d ?" if c.effect_size is None else f"d {number(c.effect_size, 1)}"
+    p = "p ?" if c.p_holm is None else "p < 0.001" if c.p_holm < 0.001 else f"p {c.p_holm:.3f}"
+    tint = None if c.effect_size is None else max(-1.0, min(1.0, c.effect_size / _FULL))
+    sub = f"{interval(c.ci_low, c.ci_high, n)} {effect}, {p}"
+    return TD(number(c.difference, n, sign=True), sub, number=True, tint=tint)
