@@ -77,6 +77,22 @@ def test_names_lists_every_condition_and_every_parameter():
     assert [name for name in wanted if f"`{name}`" not in text] == []
 
 
+def test_names_lists_every_intervention_and_every_parameter():
+    from otoscope.interventions.catalogue import INTERVENTIONS
+
+    text = words("reference/names.md").partition("## Interventions")[2].partition("## Experiments")[0]
+    wanted = list(INTERVENTIONS)
+    for name in INTERVENTIONS:
+        fields = dataclasses.fields(INTERVENTIONS.get(name)) if name != "none" else ()
+        wanted += [f.name for f in fields if f.name != "name" and not f.name.endswith("_")]
+    assert [name for name in wanted if f"`{name}`" not in text] == []
+
+
+def test_the_curves_of_the_tiny_separator_are_those_of_its_weights():
+    told = load(ROOT / "tools" / "separator_curves.py").table()
+    assert told in words("explanation/models/tiny-separator.md")
+
+
 def test_the_schema_page_lists_every_column_and_every_score():
     from otoscope.results.schema import CELL_STATUSES, CELLS, ROWS, STATUSES
     from otoscope.results.scoring import Score

@@ -40,7 +40,8 @@ def command(dir: str, metrics: tuple[str, ...], models: tuple[str, ...], failed:
         where = " ".join(f"{k}={v}" for k, v in s.factors.items())
         interval = None if s.ci_low is None and s.ci_high is None else f"[{_end(s.ci_low)}, {_end(s.ci_high)}]"
         value = None if s.value is None else f"{s.bound or ''}{s.value:.4g}"
-        rows.append((s.model, s.task, s.condition, s.metric, where, value, interval, s.n, s.n_failed, s.note or ""))
+        changed = s.model if s.intervention == "none" else f"{s.model} | {s.intervention}"
+        rows.append((changed, s.task, s.condition, s.metric, where, value, interval, s.n, s.n_failed, s.note or ""))
     print_table(["model", "task", "condition", "metric", "factors", "value", "95 %", "n", "failed", "note"], rows)
 
 
