@@ -23,6 +23,10 @@ _OURS = {
     "placebo": ("placebo:Placebo", "lsac's plan on layers drawn at random"),
     "fewer-steps": ("fewer_steps:FewerSteps", "fewer solver steps, re-spaced or stopped early"),
     "output-reuse": ("output_reuse:OutputReuse", "attention outputs on every n-th step (PAB, FORA)"),
+    "prune/random": ("prune.random:Random", "audio tokens drawn at random (the control)"),
+    "prune/frame": ("prune.frame:Frame", "every n-th audio token (the strong control)"),
+    "prune/fastv": ("prune.fastv:FastV", "the audio tokens that the last token attends to (FastV)"),
+    "prune/fastv-norope": ("prune.fastv:FastVNoRope", "FastV without the rotary embedding's pull (ours)"),
     "block-reuse": ("block_reuse:BlockReuse", "middle blocks on every n-th step (DeepCache on a transformer)"),
 }
 for _name, (_target, _summary) in _OURS.items():

@@ -171,6 +171,11 @@ class PretrainedAudioLM:
         path = next(name for name, module in network.named_modules() if module is network.get_decoder())
         return decoder.site_map(network.config.model_type, path, layers, fused=family.fused, audio=audio)
 
+    @property
+    def audio_token_id(self) -> int:
+        """The token that stands where sound goes in."""
+        return self.family.audio_id
+
     # --- answers ---
 
     def prepare(self, prompts: Sequence[Prompt], max_new_tokens: int = 256) -> Batch:

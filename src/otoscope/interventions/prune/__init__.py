@@ -1,0 +1,1 @@
+"""Fewer audio tokens inside a decoder: one engine, one file per method."""
