@@ -27,6 +27,10 @@ _OURS = {
     "prune/frame": ("prune.frame:Frame", "every n-th audio token (the strong control)"),
     "prune/fastv": ("prune.fastv:FastV", "the audio tokens that the last token attends to (FastV)"),
     "prune/fastv-norope": ("prune.fastv:FastVNoRope", "FastV without the rotary embedding's pull (ours)"),
+    "prune/dart": ("prune.dart:Dart", "the audio tokens least alike to a few pivots (DART)"),
+    "prune/sparsevlm+": ("prune.sparsevlm:SparseVLMPlus", "head-aware, not routed (SparseVLM, version 2)"),
+    "prune/segment-topk": ("prune.segment_topk:SegmentTopK", "the most attended tokens of every segment"),
+    "headrouter": ("prune.headrouter:HeadRouter", "heads weighed by what each input makes of them (arXiv 2604.23717)"),
     "block-reuse": ("block_reuse:BlockReuse", "middle blocks on every n-th step (DeepCache on a transformer)"),
 }
 for _name, (_target, _summary) in _OURS.items():

@@ -12,7 +12,7 @@ import torch
 
 from otoscope.core.errors import InputError, ModelError, UsageError
 from otoscope.core.nouns import Prompt
-from otoscope.interventions.catalogue import resolve_intervention
+from otoscope.interventions.catalogue import INTERVENTIONS, resolve_intervention
 from otoscope.interventions.prune.random import Random
 from otoscope.models.resolve import load
 
@@ -114,8 +114,9 @@ def test_dropping_equals_masking(family, loaded, clip, attention, n, keep) -> No
 def test_keeping_all_is_the_bare_model(family, loaded, clip) -> None:
     lm, prompts = loaded(family, "sdpa"), asked(clip, 3)
     bare = logits(lm, prompts)
-    for name in ("prune/random", "prune/frame", "prune/fastv", "prune/fastv-norope"):
-        with resolve_intervention(f"{name}:keep=1").on(lm):
+    for name in [n for n in INTERVENTIONS if n.startswith("prune/")] + ["headrouter"]:
+        uniform = ",weights=uniform" if name == "headrouter" else ""
+        with resolve_intervention(f"{name}:keep=1{uniform}").on(lm):
             assert (logits(lm, prompts) - bare).abs().max() <= 1e-5, name
     assert torch.equal(logits(lm, prompts), bare)
 

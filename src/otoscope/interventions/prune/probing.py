@@ -61,6 +61,16 @@ def attention_rows(row: Row, query: Tensor, key: Tensor, rows: Tensor) -> Tensor
     return z.masked_fill(hidden[None], float("-inf")).softmax(-1)
 
 
+def rotated(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """The rotary embedding of ``x`` ``[H, S, d]`` in halves, as Llama, Qwen and Phi have it; dimensions beyond the
+    angles are left as they are."""
+    cos, sin = (a.float() for a in angles)
+    turns = cos.shape[-1]
+    y, rest = x[..., :turns].float(), x[..., turns:].float()
+    a, b = y.chunk(2, dim=-1)
+    return torch.cat([y * cos + torch.cat([-b, a], -1) * sin, rest], -1)
+
+
 def scaling(row: Row) -> float:
     attention = _attention(row)
     return float(getattr(attention, "scaling", int(attention.head_dim) ** -0.5))

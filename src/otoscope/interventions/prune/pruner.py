@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
@@ -48,9 +48,9 @@ class Pruner:
         """Of each audio token of ``row`` ``[N]``; more is kept."""
         raise NotImplementedError
 
-    def told(self, row: Row) -> Mapping[str, float]:
-        """Numbers about ``row`` for the report."""
-        return {}
+    def scored(self, row: Row) -> tuple[Tensor, Mapping[str, float]]:
+        """:meth:`scores`, and numbers about ``row`` for the report."""
+        return self.scores(row), {}
 
     def pick(self, scores: Tensor, n: int) -> Tensor:
         """Indices ``[n]`` of the tokens that stay, rising."""
@@ -58,12 +58,15 @@ class Pruner:
 
     def choose(self, row: Row) -> tuple[Tensor, Mapping[str, float]]:
         """Positions of the audio tokens that stay, and numbers for the report."""
-        scores = self.scores(row)
+        scores, told = self.scored(row)
         if scores.shape != row.audio.shape:
             raise UsageError(f"gave {tuple(scores.shape)} scores for {len(row.audio)} audio tokens", where=self.name)
-        parts = row.clips if self.per == "clip" else [(0, len(row.audio))]
-        picked = [a + self.pick(scores[a:b], kept_count(self.keep, b - a)) for a, b in parts]
-        return row.audio[torch.cat(picked)], self.told(row)
+        picked = [a + self.pick(scores[a:b], kept_count(self.keep, b - a)) for a, b in self.parts(row)]
+        return row.audio[torch.cat(picked)], told
+
+    def parts(self, row: Row) -> Sequence[tuple[int, int]]:
+        """The stretches of audio tokens that each keep their share."""
+        return row.clips if self.per == "clip" else [(0, len(row.audio))]
 
     @contextmanager
     def on(self, model: Any) -> Iterator[Pruned]:
