@@ -105,7 +105,7 @@ def test_failed_items_are_exit_code_1_and_say_why(tmp_path):
         (["run", "bmld", "--condition", "vocoder:carriers=none"], 2, "carriers"),
         (["run", "bmld", "--condition", "vocoder:depth=3"], 2, "depth"),
         (["run", "bmld", "--condition", "magnitude-only:needs=x"], 2, "needs"),
-        (["run", "bmld", "--intervention", "headrouter"], 2, "headrouter"),
+        (["run", "bmld", "--intervention", "headroute"], 2, "headrouter"),
         (["run", "bmld", "--shard", "3/2"], 2, "i/n"),
         (["run", "bmld", "--workers", "0"], 2, "workers"),
         (["run", "bmld", "--limit", "0"], 2, "limit"),

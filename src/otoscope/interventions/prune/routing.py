@@ -120,8 +120,8 @@ def build(
     """A statistic profile from calibration items by family: of each its heads' selectivity and responsiveness ``[H]``.
 
     ``w_h`` is proportional to the family's mean of ``s_h m_h``, zero outside the best ``top`` of heads; ``mixed`` is
-    the mean of the others where it has no items of its own. ``sigma`` is half the median distance between centres. Raises
-    :class:`InputError` where a family lacks items.
+    the mean of the others where it has no items of its own. ``sigma`` is half the median distance between centres.
+    Raises :class:`InputError` where a family lacks items.
     """
     for name in (SEMANTIC, ACOUSTIC):
         if not observed.get(name):
