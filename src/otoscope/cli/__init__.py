@@ -18,6 +18,7 @@ VERBS = {
     "show": "Print what is known of one name, without loading it.",
     "check": "Put an encoder through the conformance suite.",
     "run": "Run an experiment; the same command again finishes what is missing.",
+    "generate": "Ask an audio language model one question about one's own file.",
     "results": "Print the scores of a run directory.",
     "compare": "Paired comparisons between models, conditions or interventions.",
     "report": "Write the run's page: one HTML file that needs no network.",

@@ -63,13 +63,13 @@ class Pruned:
     notes: list[str] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     scoring_s: float = 0.0
-    caches: list[Any] = field(default_factory=list)
+    cache_bytes: list[int] = field(default_factory=list)  # of each cache, as it was last seen
     extra: list[Mapping[str, float]] = field(default_factory=list)
 
     def drain(self) -> Mapping[str, float]:
         """Means over prompts: ``kept_audio_tokens``, ``kept_audio_share`` at and above the layer, and over all layers
-        (``layer_kept_audio_share``), ``scoring_seconds`` of a batch, ``cache_bytes`` of its cache, and what the method
-        adds."""
+        (``layer_kept_audio_share``), ``scoring_seconds`` of a batch, ``cache_bytes`` of its cache in the end, and what
+        the method adds."""
         found: dict[str, float] = {}
         heard = [(n, k) for n, k in self.clips if n]
         if heard:
@@ -82,13 +82,12 @@ class Pruned:
                 "layer_kept_audio_share": whole + (1 - whole) * share,
                 "scoring_seconds": self.scoring_s,
             }
-        live = [c for ref in self.caches if (c := ref()) is not None]
-        if live:
-            found["cache_bytes"] = float(sum(cache_bytes(c) for c in live))
+        if self.cache_bytes:
+            found["cache_bytes"] = sum(self.cache_bytes) / len(self.cache_bytes)
         for name in sorted({k for e in self.extra for k in e}):
             told = [e[name] for e in self.extra if name in e]
             found[name] = sum(told) / len(told)
-        self.clips, self.scoring_s, self.caches, self.extra = [], 0.0, [], []
+        self.clips, self.scoring_s, self.cache_bytes, self.extra = [], 0.0, [], []
         return found
 
 
@@ -119,6 +118,7 @@ class Engine:
         self._ids: Tensor | None = None
         self._real: Tensor | None = None
         self._call: _Call | None = None
+        self._cache: Any = None
 
     def actions(self) -> list[Action]:
         """What stands before the network and before layers ``K`` and above."""
@@ -140,8 +140,13 @@ class Engine:
         ids = kwargs.get("input_ids", args[0] if args else None)
         self._ids = ids if isinstance(ids, Tensor) else None
         self._real = _padding(kwargs.get("attention_mask"), self._ids)
-        self._call = None
-        return network(*args, **kwargs)
+        self._call = self._cache = None
+        result = network(*args, **kwargs)
+        if self._cache is not None:
+            told = self.report.cache_bytes
+            told[-1:] = [cache_bytes(self._cache)]
+            self._cache = None  # caches belong to the caller
+        return result
 
     # --- before the layers ---
 
@@ -164,9 +169,10 @@ class Engine:
         shorter = hidden if call.index is None else _gather(hidden, call.index)
         call.mask = self._mask(shorter, call.real, cache)
         if cache is not None:
+            self._cache = cache
+            if cache not in self._kept:
+                self.report.cache_bytes.append(0)
             self._kept[cache] = call.real
-            if not any(ref() is cache for ref in self.report.caches):
-                self.report.caches.append(weakref.ref(cache))
         return module(shorter, **self._shortened(kwargs, call))
 
     def _later(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
