@@ -199,7 +199,7 @@ class Engine:
         real = torch.ones(rows, n, dtype=torch.bool, device=hidden.device)
         if self._real is not None:
             real = self._real.to(real)
-        began = time.perf_counter()
+        began = _now(hidden)
         stay = real.clone()
         heard = (self._ids.to(hidden.device) == self.audio_id) & real
         for i in range(rows):
@@ -212,7 +212,7 @@ class Engine:
                 self.report.extra.append(told)
             else:
                 self.report.clips.append((0, 0))
-        self.report.scoring_s += time.perf_counter() - began
+        self.report.scoring_s += _now(hidden) - began
         counts = stay.sum(1)
         width = int(counts.max())
         # Kept tokens stand right, in order; what fills a shorter row is masked.
@@ -317,6 +317,13 @@ def _padding(mask: Any, ids: Tensor | None) -> Tensor | None:
     last = mask[:, 0, -1, :]
     seen = last if last.dtype == torch.bool else last >= 0
     return seen[:, : ids.shape[1]]
+
+
+def _now(x: Tensor) -> float:
+    """Seconds, once the device has done what it was asked for."""
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return time.perf_counter()
 
 
 def _hidden(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
