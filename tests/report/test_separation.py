@@ -85,8 +85,9 @@ def test_figures_are_those_of_the_rows(store) -> None:
     items = sorted({i for _, _, i in value})
     mean = lambda name, metric: np.mean([value[name, metric, i] for i in items])  # noqa: E731
     (rivalry,) = Study(store)
-    for trade in rivalry.trades("si_sdr_db"):
-        name = trade.intervention
+    assert list(rivalry.trades) == [n for n in NAMES if n.startswith(("lsac", "placebo", "fewer-steps"))]
+    for name, by_metric in rivalry.trades.items():
+        trade = by_metric["si_sdr_db"]
         assert trade.loss.value == pytest.approx(mean("none", "si_sdr_db") - mean(name, "si_sdr_db"))
         assert trade.saved["saved_flops"].value == pytest.approx(mean(name, "saved_flops"))
     told = [c for c in Study(store).probes if (c.other, c.metric) == ("cross-uniform", "si_sdr_db")]

@@ -53,14 +53,13 @@ def difference(c: Comparison | None) -> str | None:
 
 def _losses(rivalry: Rivalry) -> Table:
     metrics = rivalry.metrics
-    lines: dict[str, list[Any]] = {}
-    for metric in metrics:
-        for t in rivalry.trades(metric):
-            line = lines.setdefault(t.intervention, [t.intervention, *(_share(t.saved[s]) for s in SAVINGS)])
-            line += [None] * (metrics.index(metric) + 1 + len(SAVINGS) - len(line))
-            line.append(with_interval(t.loss, digits(metric)))
+    lines: list[list[Any]] = []
+    for name, by in rivalry.trades.items():
+        saved = next(iter(by.values())).saved
+        lost = [with_interval(by[m].loss, digits(m)) if m in by else None for m in metrics]
+        lines.append([name, *(_share(saved[s]) for s in SAVINGS), *lost])
     header = ["intervention", *(f"saved {EQUAL[s]}" for s in SAVINGS), *(f"lost {m}" for m in metrics)]
-    return f"What is saved and what is lost: {title(rivalry)}", header, list(lines.values())
+    return f"What is saved and what is lost: {title(rivalry)}", header, lines
 
 
 def headline(rivalry: Rivalry) -> Table:
@@ -69,11 +68,11 @@ def headline(rivalry: Rivalry) -> Table:
     for metric in rivalry.metrics:
         by: dict[str, dict[tuple[str, str], Duel]] = {}
         for saving in SAVINGS:
-            for d in rivalry.duels(metric, saving):
+            for d in rivalry.duels[metric, saving]:
                 by.setdefault(d.method, {})[d.rival, saving] = d
         for method, found in by.items():
             cells = [ratio(found.get((ladder, s))) for ladder in FEWER_STEPS for s in SAVINGS]
-            rows.append([metric, method, *cells, "flat: fewer steps lose nothing" if rivalry.flat(metric) else ""])
+            rows.append([metric, method, *cells, "flat: fewer steps lose nothing" if metric in rivalry.flat else ""])
     header = [f"{how}, equal {EQUAL[s]}" for how in FEWER_STEPS.values() for s in SAVINGS]
     caption = f"loss_ratio_vs_fewer_steps (above 1: the method loses less): {title(rivalry)}"
     return caption, ["metric", "method", *header, "note"], rows

@@ -74,25 +74,37 @@ class Rivalry:
         values = self.setting.values[BASELINE]
         return [m for m in QUALITY if np.isfinite(values[m]).any()]
 
-    def trades(self, metric: str) -> list[Trade]:
-        """Loss and savings of every way of saving."""
+    @cached_property
+    def trades(self) -> dict[str, dict[str, Trade]]:
+        """Loss and savings by intervention, of every way of saving, then by metric where it has a value."""
         names = [n for n in self.setting.interventions if is_saver(n)]
-        return trades(self.setting, metric, SAVINGS, names=names, seed=self.seed)
+        found: dict[str, dict[str, Trade]] = {}
+        for metric in self.metrics:
+            for t in trades(self.setting, metric, SAVINGS, names=names, seed=self.seed):
+                found.setdefault(t.intervention, {})[metric] = t
+        return found
 
-    def duels(self, metric: str, saving: str) -> list[Duel]:
-        """Every setting of the method against every ladder."""
-        return [
-            duel(self.setting, method, ladder, rungs, metric=metric, saving=saving, seed=self.seed)
-            for method in self.methods
-            for ladder, rungs in self.ladders.items()
-        ]
+    @cached_property
+    def duels(self) -> dict[tuple[str, str], list[Duel]]:
+        """Every setting of the method against both readings of fewer steps, by metric and what is saved."""
+        rivals = [(ladder, rungs) for ladder, rungs in self.ladders.items() if ladder in FEWER_STEPS]
+        return {
+            (metric, saving): [
+                duel(self.setting, method, ladder, rungs, metric=metric, saving=saving, seed=self.seed)
+                for method in self.methods
+                for ladder, rungs in rivals
+            ]
+            for metric in self.metrics
+            for saving in SAVINGS
+        }
 
-    def flat(self, metric: str) -> bool:
-        """Whether fewer solver steps lose nothing of ``metric`` that can be told from 0: then nobody can save better
-        than by leaving steps out."""
+    @cached_property
+    def flat(self) -> list[str]:
+        """Metrics of which fewer solver steps lose nothing that can be told from 0: there nobody can save better than
+        by leaving steps out."""
         rungs = [r for ladder in FEWER_STEPS for r in self.ladders.get(ladder, ())]
-        losses = [t.loss for t in trades(self.setting, metric, (), names=rungs, seed=self.seed)]
-        return not any(loss.low > 0 for loss in losses)
+        seen = {m for r in rungs for m, t in self.trades.get(r, {}).items() if t.loss.low > 0}
+        return [m for m in self.metrics if m not in seen]
 
     def selection(self, metric: str) -> list[Selection]:
         """The method against its placebo, where both were run with the same plan."""

@@ -6,7 +6,7 @@ from collections import Counter
 
 from otoscope.report.section import Finding, Findings, Prose, Section, Tone
 from otoscope.tasks.separation.findings import EQUAL, title
-from otoscope.tasks.separation.study import FEWER_STEPS, SAVINGS, Rivalry, Study
+from otoscope.tasks.separation.study import SAVINGS, Rivalry, Study
 
 _CAVEAT = (
     "Items are the same for all. An interval is over items of this run; comparisons of one model do not say what "
@@ -27,12 +27,11 @@ def findings(study: Study) -> Section | None:
 
 
 def _finding(rivalry: Rivalry) -> Finding:
-    seen = [m for m in rivalry.metrics if not rivalry.flat(m)]
-    flat = [m for m in rivalry.metrics if m not in seen]
+    seen = [m for m in rivalry.metrics if m not in rivalry.flat]
     wins: Counter[str] = Counter()
     facts = []
     for saving in SAVINGS:
-        duels = [d for m in seen for d in rivalry.duels(m, saving) if d.rival in FEWER_STEPS]
+        duels = [d for m in seen for d in rivalry.duels[m, saving]]
         told = [d for d in duels if d.difference is not None]
         count = Counter(d.winner for d in told)
         wins.update(count)
@@ -41,7 +40,7 @@ def _finding(rivalry: Rivalry) -> Finding:
         facts.append((f"at equal {EQUAL[saving]}", text + (f", out of range {outside}" if outside else "")))
     verdict, tone = _verdict(wins, seen)
     facts.append(("measures that steps change", ", ".join(seen) or "none"))
-    facts.append(("flat measures", ", ".join(flat) or "none"))
+    facts.append(("flat measures", ", ".join(rivalry.flat) or "none"))
     return Finding(
         title(rivalry),
         verdict,

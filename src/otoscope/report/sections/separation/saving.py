@@ -15,10 +15,8 @@ from otoscope.report.tables import interval, number
 from otoscope.results.trades import Trade, front
 from otoscope.stats.intervals import Interval
 from otoscope.tasks.separation.findings import EQUAL, digits, headline, title
-from otoscope.tasks.separation.study import FEWER_STEPS, METHOD, PLACEBO, Rivalry, Study, is_called, ladder_of
+from otoscope.tasks.separation.study import FEWER_STEPS, METHOD, PLACEBO, SAVINGS, Rivalry, Study, is_called, ladder_of
 
-#: Savings that have a front of their own.
-_AXES = ("saved_self_attention", "saved_flops", "saved_seconds")
 _LEAD = (
     "A loss is what an item has with the unmodified model less what it has with an intervention, on the same item and "
     "noise. A saving is the share that was not computed; seconds are measured, on the machine of this run. Lower and "
@@ -38,18 +36,18 @@ def saving(study: Study) -> Section | None:
 
 
 def _of_setting(name: str, rivalry: Rivalry) -> list[Block]:
-    found = {m: rivalry.trades(m) for m in rivalry.metrics}
-    families = list(dict.fromkeys(_family(t.intervention) for trades in found.values() for t in trades))
+    found = {m: [by[m] for by in rivalry.trades.values() if m in by] for m in rivalry.metrics}
+    families = list(dict.fromkeys(map(_family, rivalry.trades)))
     styles = subject_styles(families)
     blocks: list[Block] = []
-    for axis in _AXES:
+    for axis in SAVINGS:
         panels = [_panel(f"{name}-{axis}-{m}", m, axis, trades, styles, name) for m, trades in found.items()]
         legend = [Entry(f, swatch(f"{name}-{axis}-{i}", styles[f]), f"{name}-{i}") for i, f in enumerate(families)]
         best = [f"{m}: {', '.join(t.intervention for t in front(trades, axis))}" for m, trades in found.items()]
         caption = "On the front (no other saves more and loses less), " + "; ".join(best) + "."
         figure = Panels(f"{name}-{axis}", panels, legend, caption, [f"lost {m}" for m in found])
         blocks.append(Fold(f"Against saved {EQUAL[axis]}", [figure], axis != "saved_seconds"))
-    blocks.append(_table(rivalry, found))
+    blocks.append(_table(rivalry))
     blocks += _ratios(rivalry)
     return blocks + _choice(rivalry)
 
@@ -79,18 +77,15 @@ def _family(intervention: str) -> str:
     return ladder or intervention
 
 
-def _table(rivalry: Rivalry, found: Mapping[str, Sequence[Trade]]) -> Table:
-    lines: dict[str, list[TD | str]] = {}
-    metrics = list(found)
-    for k, (metric, trades) in enumerate(found.items()):
-        for t in trades:
-            line = lines.setdefault(t.intervention, [t.intervention, *(_share(t.saved[a]) for a in _AXES)])
-            line += ["" for _ in range(1 + len(_AXES) + k - len(line))]
-            line.append(_number(t.loss, digits(metric)))
-    for line in lines.values():
-        line += ["" for _ in range(1 + len(_AXES) + len(metrics) - len(line))]
-    header = ["intervention", *(f"saved {EQUAL[a]}" for a in _AXES), *(f"lost {m}" for m in metrics)]
-    return Table(f"Savings and losses: {title(rivalry)}", header, list(lines.values()), compact=True)
+def _table(rivalry: Rivalry) -> Table:
+    metrics = rivalry.metrics
+    lines: list[list[TD | str]] = []
+    for name, by in rivalry.trades.items():
+        saved = next(iter(by.values())).saved
+        lost = [_number(by[m].loss, digits(m)) if m in by else "" for m in metrics]
+        lines.append([name, *(_share(saved[a]) for a in SAVINGS), *lost])
+    header = ["intervention", *(f"saved {EQUAL[a]}" for a in SAVINGS), *(f"lost {m}" for m in metrics)]
+    return Table(f"Savings and losses: {title(rivalry)}", header, lines, compact=True)
 
 
 def _ratios(rivalry: Rivalry) -> list[Block]:
