@@ -22,6 +22,12 @@ def check_keep(keep: float, where: str) -> None:
         raise UsageError(f"keep={keep} is no share above 0 and up to 1", where=where)
 
 
+def check_count(value: int, parameter: str, where: str) -> None:
+    """Raise :class:`UsageError` unless ``value`` is a whole number from 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{parameter}={value} is no number from 1", where=where)
+
+
 def kept_count(keep: float, n: int) -> int:
     """Of ``n`` tokens, at least 1 where there is any. Shares such as 0.1 are not exact in binary, hence the slack."""
     return min(n, max(1, math.ceil(keep * n - 1e-9))) if n else 0

@@ -18,7 +18,7 @@ from torch import Tensor
 from otoscope.core.errors import UsageError
 from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action
-from otoscope.interventions.prune.budget import kept_count, top
+from otoscope.interventions.prune.budget import check_count, kept_count, top
 from otoscope.interventions.prune.engine import Row
 from otoscope.interventions.prune.pruner import Pruner, watch
 
@@ -32,8 +32,9 @@ class Dart(Pruner):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.pivots, bool) or not isinstance(self.pivots, int) or self.pivots < 1 or self.floor:
-            raise UsageError("needs pivots=1 or more, and takes no floor", where=self.name)
+        check_count(self.pivots, "pivots", self.name)
+        if self.floor:
+            raise UsageError("has no scores, so it takes no floor", where=self.name)
 
     def watching(self, sites: SiteMap, watched: dict[str, Tensor]) -> list[Action]:
         return [watch(sites, "self_k", self.layer - 1, watched)]

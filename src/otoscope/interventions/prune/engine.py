@@ -109,8 +109,7 @@ class Engine:
                 where=name,
                 fix="Layer 0 stays whole: prompt lengths and rotary switches are read off its cache.",
             )
-        self.decoder = self.network.get_decoder()
-        self.config = self.decoder.config
+        self.config = self.network.get_decoder().config
         _refuse(self.network, self.config, name)
         self.layer, self.choose, self.watched = layer, choose, watched
         self.report = Pruned(layer, n)
@@ -346,4 +345,4 @@ def _cache_argument(function: Any) -> str:
     import inspect
 
     known = inspect.signature(function).parameters
-    return next(name for name in ("cache", *_CACHE) if name in known)
+    return next(name for name in _CACHE if name in known)

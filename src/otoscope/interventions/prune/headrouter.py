@@ -74,9 +74,13 @@ class HeadRouter(Pruner):
         return watch_projections(sites, self.layer - 1, watched)
 
     def scored(self, row: Row) -> tuple[Tensor, Mapping[str, float]]:
-        found = head_stats(row, self.rows, self.rope)
+        found = self.stats(row)
         weights, told = self._weigh(found)
         return (weights[:, None] * transformed(found.received, self.transform)).sum(0), told
+
+    def stats(self, row: Row) -> HeadStats:
+        """What each head does with the sound of ``row``."""
+        return head_stats(row, self.rows, self.rope)
 
     def _weigh(self, found: HeadStats) -> tuple[Tensor, dict[str, float]]:
         n = len(found.selectivity)
@@ -138,9 +142,9 @@ class _Probe(HeadRouter):
 
     seen: list[HeadStats] = field(default_factory=list, compare=False)
 
-    def scored(self, row: Row) -> tuple[Tensor, Mapping[str, float]]:
-        self.seen.append(head_stats(row, self.rows, self.rope))
-        return super().scored(row)
+    def stats(self, row: Row) -> HeadStats:
+        self.seen.append(super().stats(row))
+        return self.seen[-1]
 
 
 def probe(model: Any, prompts: Sequence[Prompt], layer: int = 2, **how: Any) -> list[HeadStats]:

@@ -8,16 +8,15 @@ calibration items ever were (their ``far`` quantile), the weights are uniform, a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.errors import InputError, UsageError
+from otoscope.interventions.profiled import read_json
 
 SEMANTIC, ACOUSTIC, MIXED = "semantic", "acoustic", "mixed"
 #: Calibration items' distance to their nearest centre, above which an input counts as far away.
@@ -76,13 +75,9 @@ class Profile:
         return found
 
     @classmethod
-    def read(cls, path: str | Path) -> Profile:
+    def read(cls, path: str) -> Profile:
         """A JSON file. Raises :class:`InputError`."""
-        try:
-            data = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
-            raise InputError(f"cannot be read: {e}", where=str(path)) from e
-        return cls.from_json(data, str(path))
+        return cls.from_json(read_json(path), path)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from otoscope.core.errors import UsageError
-from otoscope.interventions.prune.budget import stretches, top
+from otoscope.interventions.prune.budget import check_count, stretches, top
 from otoscope.interventions.prune.fastv import FastV
 
 
@@ -26,8 +25,7 @@ class SegmentTopK(FastV):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.segments, bool) or not isinstance(self.segments, int) or self.segments < 1:
-            raise UsageError(f"segments={self.segments} is no number from 1", where=self.name)
+        check_count(self.segments, "segments", self.name)
 
     def pick(self, scores: Tensor, n: int) -> Tensor:
         lifted, segments = scores.float().clone(), min(self.segments, n)

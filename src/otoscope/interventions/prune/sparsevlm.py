@@ -15,9 +15,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from otoscope.core.errors import UsageError
 from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action
+from otoscope.interventions.prune.budget import check_count
 from otoscope.interventions.prune.engine import Row
 from otoscope.interventions.prune.probing import attention_rows, met, rotated, watch_attention
 from otoscope.interventions.prune.pruner import Pruner
@@ -32,8 +32,7 @@ class SparseVLMPlus(Pruner):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.heads, bool) or not isinstance(self.heads, int) or self.heads < 1:
-            raise UsageError(f"heads={self.heads} is no number from 1", where=self.name)
+        check_count(self.heads, "heads", self.name)
 
     def watching(self, sites: SiteMap, watched: dict[str, Tensor]) -> list[Action]:
         return watch_attention(sites, self.layer - 1, watched)
