@@ -56,6 +56,12 @@ class Audio:
     def duration_s(self) -> float:
         return self.n / self.rate
 
+    def mono(self) -> Audio:
+        """The mean of the channels, as one channel."""
+        if self.channels == 1:
+            return self
+        return Audio(self.samples.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32), self.rate)
+
     def digest(self) -> str:
         """sha256 over shape, rate and the exact samples."""
         h = hashlib.sha256(f"{self.samples.shape}@{self.rate}".encode())

@@ -46,8 +46,7 @@ class Asked:
 
 def clip_of(path: str | Path, rate: int) -> Audio:
     """A whole file at ``rate``, its channels averaged. Raises :class:`InputError`, naming the file."""
-    found = io.read(path, rate=rate)
-    return found if found.channels == 1 else Audio(found.samples.mean(axis=0, keepdims=True), found.rate)
+    return io.read(path, rate=rate).mono()
 
 
 def ask(model: Any, prompt: Prompt, interventions: Sequence[str] = (), max_new_tokens: int = 256) -> list[Asked]:

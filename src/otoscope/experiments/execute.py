@@ -1,5 +1,5 @@
-"""One shard of one cell: items in, rows out. Nothing else in the package calls a model (``ask_encode`` and
-``ask_separate`` are parts of this).
+"""One shard of one cell: items in, rows out. Nothing else in the package calls a model (``ask_encode``,
+``ask_separate`` and ``ask_generate`` are parts of this).
 
 Batches are a pure function of the shard's items, never of worker count or of where a killed run resumed. Sounds that
 are bit-equal (the same noise under every signal-to-noise ratio, say) are embedded once per shard. What breaks, breaks
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, OtoscopeError, StoreError
 from otoscope.core.items import Item
-from otoscope.core.nouns import Decide, Encode, InterventionReport, Row, Separate
+from otoscope.core.nouns import Answered, Decide, Encode, Generate, InterventionReport, Row, Separate
 from otoscope.experiments.ask_encode import Known, embed_missing, embedded, keep_decision, pack, unpack
-from otoscope.experiments.ask_separate import Bare, InMemory, Outputs, bare_stems, separated
+from otoscope.experiments.ask_generate import answered, bare_replies
+from otoscope.experiments.ask_separate import InMemory, Outputs, bare_stems, separated
 from otoscope.experiments.bench import DEFAULT_RATE, Asked, Bench, Broken
 from otoscope.results.schema import Cost, failure_records, item_records
 
@@ -42,7 +43,7 @@ class ShardOutput:
 
 def run_shard(bench: Bench, items: Sequence[Item], outputs: Outputs | None = None) -> ShardOutput:
     """Run ``items``; every item yields rows, a failed one a row with status ``failed`` and the reason. ``outputs`` is
-    where unmodified outputs of separators are kept and looked for (None: in memory, for this shard)."""
+    where unmodified stems and answers are kept and looked for (None: in memory, for this shard)."""
     shard = _Shard(bench, InMemory() if outputs is None else outputs)
     for start in range(0, len(items), CHUNK_ITEMS):
         shard.run(items[start : start + CHUNK_ITEMS])
@@ -66,7 +67,7 @@ class _Shard:
     def run(self, items: Sequence[Item]) -> None:
         chunk = [_ask(self.bench, item) for item in items]
         asked = [a for a in chunk if isinstance(a, Asked)]
-        bare = bare_stems(self.bench, asked, self.outputs)
+        bare = {**bare_stems(self.bench, asked, self.outputs), **bare_replies(self.bench, asked, self.outputs)}
         with self.bench.intervention.on(self.bench.model) as report:
             embed_missing(self.bench, asked, self.known)
             for item, one in zip(items, chunk, strict=True):
@@ -77,7 +78,7 @@ class _Shard:
         item: Item,
         asked: Asked | Broken,
         report: InterventionReport | None,
-        bare: Mapping[str, Bare | Broken],
+        bare: Mapping[str, Any],
     ) -> None:
         try:
             if isinstance(asked, Broken):
@@ -92,14 +93,16 @@ class _Shard:
             self.out.rows.extend(failure_records(item, explain(e)))
             self.out.n_failed += 1
             return
-        cost = Cost(asked.seconds_render, seconds)
+        cost = _cost(asked, output, seconds)
         self.out.rows.extend(item_records(asked.item, rows, cost=cost, output=artefact))
 
     def _output(
-        self, asked: Asked, report: InterventionReport | None, bare: Mapping[str, Bare | Broken]
+        self, asked: Asked, report: InterventionReport | None, bare: Mapping[str, Any]
     ) -> tuple[Any, float, str | None]:
         if isinstance(asked.request, Separate):
             return separated(self.bench, asked, report, bare, self.outputs)
+        if isinstance(asked.request, Generate):
+            return answered(self.bench, asked, report, bare, self.outputs)
         if isinstance(asked.request, Decide):
             start = time.perf_counter()
             decision = self.bench.model.decide(asked.request.quantity, asked.signals, asked.request.about)
@@ -107,8 +110,9 @@ class _Shard:
         return *embedded(asked, self.known), None
 
     def _keep(self, asked: Asked, output: Any) -> None:
-        if isinstance(asked.request, Separate):
-            raise InputError("a readout learns from embeddings or decisions, not from stems", where=asked.item.id)
+        if isinstance(asked.request, Separate | Generate):
+            what = "a readout learns from embeddings or decisions, not from stems or answers"
+            raise InputError(what, where=asked.item.id)
         self.kept.append((asked.item, asked.keys or keep_decision(asked.item, output, self.known)))
 
 
@@ -148,6 +152,15 @@ def explain(error: Exception) -> str:
     """An error in one line: rows are read in tables."""
     text = str(error) if isinstance(error, OtoscopeError) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:2000]
+
+
+def _cost(asked: Asked, output: Any, seconds: float) -> Cost:
+    """What the item cost; of an answer also its tokens, and those that an intervention let through to the last layer."""
+    if not isinstance(output, Answered):
+        return Cost(asked.seconds_render, seconds)
+    tokens = output.reply.tokens
+    kept = tokens.text + output.done.get("kept_audio_tokens", tokens.audio)
+    return Cost(asked.seconds_render, seconds, tokens_in=tokens.prompt, tokens_kept=round(kept))
 
 
 def _peak_bytes() -> int | None:

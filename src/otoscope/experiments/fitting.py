@@ -17,8 +17,10 @@ import numpy as np
 from otoscope.core.errors import InputError, UsageError
 from otoscope.core.identity import canonical, digest
 from otoscope.core.items import Item
-from otoscope.core.nouns import Fitted, Intervention, Separate, Task
+from otoscope.core.nouns import Fitted, Generate, Intervention, Separate, Task
+from otoscope.experiments.ask_generate import generate_one
 from otoscope.experiments.ask_separate import Outputs, separate_one
+from otoscope.experiments.bench import Asked
 from otoscope.experiments.experiment import Cell
 
 
@@ -99,6 +101,9 @@ def _read(found: Mapping[str, Any]) -> dict[str, Any]:
 def _call(model: Any, task: Task, item: Item) -> Any:
     """Run ``model`` on a calibration item."""
     request = task.request(item, model.card)
-    if not isinstance(request, Separate):
-        raise InputError("only separators can be fitted on a task's items so far", where=item.id)
-    return separate_one(model, item.inputs.render(model.card.rate)[request.mixture], request)
+    if not isinstance(request, Separate | Generate):
+        raise InputError("only separators and audio language models can be fitted on a task's items", where=item.id)
+    signals = item.inputs.render(model.card.rate) if request.inputs else {}
+    if isinstance(request, Separate):
+        return separate_one(model, signals[request.mixture], request)
+    return generate_one(model, Asked(item, request, signals, {}, 0.0), request)
