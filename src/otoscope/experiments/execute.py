@@ -155,7 +155,7 @@ def explain(error: Exception) -> str:
 
 
 def _cost(asked: Asked, output: Any, seconds: float) -> Cost:
-    """What the item cost; of an answer also its tokens, and those that an intervention let through to the last layer."""
+    """What the item cost; of an answer also its tokens, and those that are left in the last layer."""
     if not isinstance(output, Answered):
         return Cost(asked.seconds_render, seconds)
     tokens = output.reply.tokens

@@ -10,6 +10,7 @@ from otoscope.core.errors import UsageError
 from otoscope.core.naming import Spec, parse_spec
 from otoscope.core.nouns import Condition, Task
 from otoscope.core.registry import Registry, suggestions
+from otoscope.tasks.audiomarathon.kinds import KINDS
 from otoscope.tasks.conditions import Chain
 
 TASKS = Registry("task", "otoscope.tasks")
@@ -18,8 +19,22 @@ TASKS.add("bmld/threshold", "otoscope.tasks.bmld.threshold:ThresholdTask", "2AFC
 TASKS.add("bmld/speech", "otoscope.tasks.bmld.speech:SpeechTask", "speech through rooms: distance ratio per cell")
 TASKS.add("separation", "otoscope.tasks.separation.task:SeparationTask", "one sound of a mixture, found by a prompt")
 
+for _key, _kind in KINDS.items():
+    TASKS.add(
+        _kind.name,
+        f"otoscope.tasks.audiomarathon.task:{_key.capitalize()}",
+        f"AudioMarathon: {_kind.title} ({_kind.source})",
+    )
+
 CONDITIONS = Registry("condition", "otoscope.conditions")
 CONDITIONS.add("intact", "otoscope.tasks.conditions:Intact", "the stimulus as it is (L0)")
+for _name, _target, _summary in (
+    ("audio-blind", "AudioBlind", "the question without the sound"),
+    ("shuffled-audio", "ShuffledAudio", "the question with the sound of another item"),
+    ("crop", "Crop", "a short piece of the sound: seconds=10,start_s=0"),
+    ("transcript-only", "TranscriptOnly", "the words that are spoken, to read instead of the sound"),
+):
+    CONDITIONS.add(_name, f"otoscope.tasks.controls:{_target}", _summary)
 
 
 def _register_rungs() -> None:

@@ -1,0 +1,62 @@
+"""Rows that every answer of an audio language model gives, whatever was asked: what it cost, and what changed."""
+
+from __future__ import annotations
+
+import math
+
+from otoscope.core.nouns import Answered, Row
+from otoscope.results.scoring import Measure
+
+#: Phases of an answer, as models report them.
+PHASES = ("features", "encoder", "prefill", "decode")
+#: Measured rows: they differ from run to run.
+MEASURED = (
+    *(f"seconds_{p}" for p in PHASES),
+    "seconds_first_token",
+    "seconds_per_token",
+    "peak_bytes",
+    "real_time_factor",
+)
+
+
+def cost_rows(output: Answered, seconds_of_sound: float | None = None) -> list[Row]:
+    """Seconds by phase, tokens, peak memory, and what the intervention says it did."""
+    reply = output.reply
+    rows = [Row(f"seconds_{p}", float(reply.seconds[p])) for p in PHASES if p in reply.seconds]
+    for name, value in (("seconds_first_token", reply.first_token_s), ("seconds_per_token", reply.per_token_s)):
+        if value is not None:
+            rows.append(Row(name, float(value)))
+    if reply.peak_bytes:
+        rows.append(Row("peak_bytes", float(max(reply.peak_bytes.values()))))
+    if seconds_of_sound and reply.seconds:
+        rows.append(Row("real_time_factor", sum(reply.seconds.values()) / seconds_of_sound))
+    rows += [Row("audio_tokens", float(reply.tokens.audio)), Row("output_tokens", float(reply.tokens.output))]
+    taken = {r.metric for r in rows}
+    for name, value in sorted(output.done.items()):
+        if name not in taken and math.isfinite(value):
+            rows.append(Row(name, float(value)))
+    if output.bare is not None:
+        rows.append(Row("same_answer", float(output.reply.text.strip() == output.bare.text.strip())))
+    return rows
+
+
+def cost_measures() -> list[Measure]:
+    """Medians of what was measured, means of the rest."""
+    seconds = [
+        Measure(name, (), (name,), "median", unit="s", higher_is_better=False, doc=f"median {name.replace('_', ' ')}")
+        for name in MEASURED
+        if name.startswith("seconds")
+    ]
+    return [
+        *seconds,
+        Measure("real_time_factor", (), ("real_time_factor",), "median", higher_is_better=False,
+                doc="seconds of computing per second of sound"),
+        Measure("peak_bytes", (), ("peak_bytes",), "median", unit="B", higher_is_better=False,
+                doc="the highest of the phases' peaks"),
+        Measure("audio_tokens", (), ("audio_tokens",), "mean", doc="tokens that stand for sound"),
+        Measure("output_tokens", (), ("output_tokens",), "mean", doc="tokens of the answer"),
+        Measure("kept_audio_share", (), ("kept_audio_share",), "mean", doc="share of audio tokens that were kept"),
+        Measure("cache_bytes", (), ("cache_bytes",), "mean", unit="B", higher_is_better=False,
+                doc="keys and values in the end"),
+        Measure("same_answer", (), ("same_answer",), "mean", doc="share of answers equal to the unmodified model's"),
+    ]  # fmt: skip
