@@ -1,4 +1,4 @@
-"""A miniature of AudioMarathon that the package makes itself: the published layout, all ten tasks, shorter sounds. Ours.
+"""A miniature of AudioMarathon that the package makes itself: the published layout, ten tasks, shorter sounds. Ours.
 
 It is there so that everything can be tried without the data set's 59 GB, and it measures no skill of people's interest.
 Speech is spoken digits, sounds and music are the package's generator's or recordings of a manifest. Where the

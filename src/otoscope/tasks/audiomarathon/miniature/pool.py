@@ -25,7 +25,7 @@ from otoscope.audio.speech import HELD_VOICES, bundled_speech
 from otoscope.core.errors import InputError
 
 Float = NDArray[np.float32]
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "takes"]
 
 RATE = 16_000
 LEVEL_DBFS = -25.0
@@ -72,25 +72,28 @@ def read_pool(
     *,
     speaker: str | None = None,
     fold: int | None = None,
+    takes: int = 0,
     seeds: int | None = None,
 ) -> Pool:
     """The package's own sounds of ``split`` and the recordings of ``manifest``: spoken digits, and sounds with a
-    ``sound`` label. ``speaker`` and ``fold`` are left out of ``train``, and are all there is of ``test``.
-    ``seeds``: how many seeds per generated class are drawn from (each is made once and kept)."""
+    ``sound`` label. ``speaker``, ``fold`` and the first ``takes`` of every speaker are left out of ``train``; ``test``
+    is the left-out speaker and fold, ``takes`` the left-out takes of the other speakers, and no sounds. ``seeds``: how
+    many seeds per generated class are drawn from (each is made once and kept)."""
     voices: dict[tuple[str, str], dict[int, list[Float]]] = {}
     sounds: dict[str, list[Float]] = {}
     used = []
-    for clip in bundled_speech():
+    for clip in bundled_speech() if split != "takes" else ():
         if clip.labels["kind"] == "digit" and (clip.labels["speaker"] in HELD_VOICES) == (split == "test"):
             _add_digit(voices, clip)
     for clip in read_manifest(manifest) if manifest is not None else ():
         labels = clip.labels
         if "digit" in labels:
-            if (labels.get("speaker") == speaker) != (split == "test"):
+            part: Split = "takes" if labels.get("take", takes) < takes else "train"
+            if ("test" if labels.get("speaker") == speaker else part) != split:
                 continue
             _add_digit(voices, clip)
         elif "sound" in labels and "fold" in labels:
-            if (labels["fold"] == fold) != (split == "test"):
+            if ("test" if labels["fold"] == fold else "train") != split:
                 continue
             name = str(labels["sound"])
             sounds.setdefault(_SAME.get(name, name), []).append(_levelled(clip))
@@ -99,7 +102,7 @@ def read_pool(
         used.append(clip)
     start = 0 if split == "train" else TRAINED_SEEDS
     n = seeds or (TRAINED_SEEDS if split == "train" else TEST_SEEDS)
-    known = generator.catalogue()
+    known = generator.catalogue() if split != "takes" else {"event": (), "phrase": ()}
     events = {
         label: functools.partial(_event, label, range(start, start + n), tuple(sounds.get(label, ())))
         for label in sorted({*known["event"], *sounds})
@@ -107,6 +110,14 @@ def read_pool(
     phrases = {label: functools.partial(_phrase, label, range(start, start + n)) for label in known["phrase"]}
     listed = [Voice(name, sex, digits) for (name, sex), digits in sorted(voices.items())]
     return Pool(listed, events, phrases, used)
+
+
+def make_all(seeds: int, first: int = 0) -> None:
+    """Make the first ``seeds`` sounds of every generated class now, for processes that are forked afterwards."""
+    for kind in ("event", "phrase"):
+        for label in generator.catalogue()[kind]:
+            for seed in range(first, first + seeds):
+                generated(kind, label, seed)
 
 
 def _add_digit(voices: dict[tuple[str, str], dict[int, list[Float]]], clip: Clip) -> None:

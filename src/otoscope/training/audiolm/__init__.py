@@ -1,0 +1,1 @@
+"""Training of the tiny audio language model that comes with the package. Ours."""

@@ -1,0 +1,110 @@
+"""Held-out figures of the tiny audio language model: plain questions answered in words, and the ten tasks by letter.
+
+Everything goes through the loaded checkpoint's own ``generate``, as a user's question would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from otoscope.audio.binaural import child
+from otoscope.core.audio import Audio
+from otoscope.core.nouns import Prompt
+from otoscope.tasks.audiomarathon.kinds import KINDS
+from otoscope.tasks.audiomarathon.layout import Entry
+from otoscope.tasks.audiomarathon.miniature.made import Made
+from otoscope.tasks.audiomarathon.miniature.pool import RATE, Pool
+from otoscope.tasks.audiomarathon.miniature.writer import MAKERS, SECONDS, SHORTEST
+from otoscope.tasks.audiomarathon.parsers import lenient
+from otoscope.tasks.audiomarathon.prompts import text_of, turned, wordings
+from otoscope.tasks.transcripts import word_errors
+from otoscope.training.audiolm.data import _NOWHERE, PLAIN, free
+
+#: Length of the miniature's items against the published ones.
+SCALE = 0.06
+
+
+def figures(model: Any, test: Pool, takes: Pool | None, n: int, seed: int = 77, at_once: int = 16) -> dict[str, Any]:
+    """By name: share of right answers with a 95 % interval, its chance, or a word error rate. ``test`` holds what was
+    left out, ``takes`` left-out takes of known voices."""
+    ask = _Asking(model, n, seed, at_once)
+    found: dict[str, Any] = {
+        "digit": ask.plain("digit", test, 2.0, 10),
+        "sound": ask.plain("sound", test, 5.0, len(test.events)),
+        "sound_in_60_s": ask.plain("occurs", test, 60.0, len(test.events), max(8, n // 2)),
+        "transcript": ask.transcripts(test, (2.0, 5.0)),
+        "transcript_15_s": ask.transcripts(test, (14.0, 16.0)),
+    }
+    if takes is not None and takes.voices:
+        found["speaker_known_takes"] = ask.plain("who", takes, 4.0, len(takes.voices))
+        found["digit_known_takes"] = ask.plain("digit", takes, 2.0, 10)
+        found["transcript_known_takes"] = ask.transcripts(takes, (2.0, 5.0))
+    for task in MAKERS:
+        found[f"audiomarathon/{task}"] = ask.task(task, test)
+    return found
+
+
+class _Asking:
+    def __init__(self, model: Any, n: int, seed: int, at_once: int) -> None:
+        self.model, self.n, self.seed, self.at_once = model, n, seed, at_once
+
+    def plain(self, name: str, pool: Pool, seconds: float, classes: int, n: int | None = None) -> dict[str, Any]:
+        made = [PLAIN[name](self._rng(name, k), pool, seconds) for k in range(n or self.n)]
+        replies = self._replies([(m, free(m)) for m in made], 12)
+        right = [r.strip().casefold() == m.options[m.gold].casefold() for r, m in zip(replies, made, strict=True)]
+        return _share(right, 1 / classes)
+
+    def transcripts(self, pool: Pool, seconds: tuple[float, float]) -> dict[str, Any]:
+        made = [MAKERS["asr"](self._rng("asr", k), pool, self._between(k, seconds)) for k in range(self.n)]
+        made = [m for m in made if m.transcript]
+        text = wordings("sound")["asr"].text
+        return _word_rate(made, self._replies([(m, text) for m in made], 96))
+
+    def task(self, task: str, pool: Pool) -> dict[str, Any]:
+        low, high = (max(SHORTEST, SCALE * s) for s in SECONDS[task])
+        made = [MAKERS[task](self._rng(task, k), pool, self._between(k, (low, high))) for k in range(self.n)]
+        if KINDS[task].free:
+            return _word_rate(made, self._replies([(m, wordings("sound")[task].text) for m in made], 96))
+        entries = [
+            turned(Entry(task, str(k), "", _NOWHERE, m.question, m.options, m.gold), k) for k, m in enumerate(made)
+        ]
+        texts = [text_of(e, wordings("sound")[task]) for e in entries]
+        replies = self._replies(list(zip(made, texts, strict=True)), 8)
+        right = [lenient(task, r, e.options) == e.gold for r, e in zip(replies, entries, strict=True)]
+        return _share(right, 1 / KINDS[task].options)
+
+    def _replies(self, asked: Sequence[tuple[Made, str]], tokens: int) -> list[str]:
+        found: list[str] = []
+        for start in range(0, len(asked), self.at_once):
+            part = asked[start : start + self.at_once]
+            prompts = [Prompt(text, (Audio(made.sound[None], RATE),)) for made, text in part]
+            found += [reply.text for reply in self.model.generate(prompts, tokens)]
+        return found
+
+    def _rng(self, name: str, k: int) -> np.random.Generator:
+        return child(self.seed, "tiny-audiolm-test", name, k)
+
+    def _between(self, k: int, seconds: tuple[float, float]) -> float:
+        return float(self._rng("seconds", k).uniform(*seconds))
+
+
+def _share(right: Sequence[bool], chance: float) -> dict[str, Any]:
+    hits = sum(right)
+    found = binomtest(hits, len(right)).proportion_ci(method="wilson")
+    return {
+        "accuracy": hits / len(right),
+        "interval": [float(found.low), float(found.high)],
+        "chance": chance,
+        "n": len(right),
+    }
+
+
+def _word_rate(made: Sequence[Made], replies: Sequence[str]) -> dict[str, Any]:
+    counted = [word_errors(m.transcript, r) for m, r in zip(made, replies, strict=True)]
+    errors, words = sum(c.errors for c in counted), sum(c.words for c in counted)
+    exact = sum(c.errors == 0 for c in counted) / len(counted)
+    return {"wer": errors / words, "exact": exact, "words": words, "n": len(counted)}
