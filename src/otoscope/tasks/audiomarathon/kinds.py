@@ -1,4 +1,4 @@
-"""The ten tasks as data: names, categories, classes, published counts (arXiv 2510.07293; its fact sheet, sections 1-2)."""
+"""The ten tasks as data: names, categories, classes, published counts (arXiv 2510.07293; fact sheet, sections 1-2)."""
 
 from __future__ import annotations
 
