@@ -27,6 +27,14 @@ def test_another_seed_holds_back_another_part():
     assert len({tuple(inner_split(y, groups, s)[1]) for s in range(5)}) > 1
 
 
+@pytest.mark.parametrize("each", [1, 2, 3])
+def test_few_clips_of_each_class_are_split_too(each):
+    y = np.repeat(np.arange(4), each)
+    train, held = inner_split(y, np.arange(len(y)).astype(str), 0)
+    assert sorted([*train, *held]) == list(range(len(y)))
+    assert len(train) >= len(held) >= 1
+
+
 def test_a_single_group_is_refused():
     with pytest.raises(InputError, match="one group only"):
         inner_split(np.arange(10) % 2, np.array(["a"] * 10), 0)

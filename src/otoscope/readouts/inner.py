@@ -28,8 +28,11 @@ def inner_split(y: NDArray[Any], groups: NDArray[np.str_], seed: int) -> tuple[N
             fix="Give the recordings groups (speaker, source), or choose on a validation split: select_on=valid.",
         )
     parts = min(PARTS, n_groups)
+    stratified = y.ndim == 1 and int(np.bincount(y).max()) >= 2
+    if stratified:  # no more parts than the commonest class has members
+        parts = min(parts, int(np.bincount(y).max()))
     rng = np.random.default_rng(seed)
-    if y.ndim == 1:
+    if stratified:
         with warnings.catch_warnings():  # a class with few members is spread as far as it goes, which is all we ask
             warnings.filterwarnings("ignore", message="The least populated class")
             folds: Any = StratifiedGroupKFold(parts, shuffle=True, random_state=int(rng.integers(2**31)))

@@ -55,6 +55,7 @@ class Knn:
     version: ClassVar[int] = 1
     seeded: ClassVar[bool] = False
     many: ClassVar[bool] = False
+    chooses: ClassVar[bool] = False
 
     metric: Literal["cosine", "xares"] = "cosine"
     k: int = 10

@@ -43,6 +43,7 @@ class Linear:
     version: ClassVar[int] = 1
     seeded: ClassVar[bool] = False
     many: ClassVar[bool] = True
+    chooses: ClassVar[bool] = True
 
     penalties: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0)
 

@@ -26,6 +26,7 @@ class Mlp:
     version: ClassVar[int] = 1
     seeded: ClassVar[bool] = True
     many: ClassVar[bool] = True
+    chooses: ClassVar[bool] = True
 
     hidden: int = 512
     dropout: float = 0.2

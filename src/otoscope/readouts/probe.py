@@ -61,12 +61,16 @@ class FittedProbe(Protocol):
 
 
 class Probe(Protocol):
-    """``seeded``: whether another seed gives another probe. ``many``: whether it can tell several classes at once."""
+    """``seeded``: whether another seed gives another probe. ``many``: whether it can tell several classes
+    at once. ``chooses``: whether it has a use for a validation part."""
 
-    name: ClassVar[str]
     version: ClassVar[int]
     seeded: ClassVar[bool]
     many: ClassVar[bool]
+    chooses: ClassVar[bool]
+
+    @property
+    def name(self) -> str: ...
 
     def fit(self, train: Examples, valid: Examples | None, metric: Metric, seed: int) -> FittedProbe: ...
 

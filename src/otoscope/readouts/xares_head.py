@@ -32,6 +32,7 @@ class XaresHead:
     version: ClassVar[int] = 1
     seeded: ClassVar[bool] = True
     many: ClassVar[bool] = True
+    chooses: ClassVar[bool] = True
 
     recipe: Recipe = field(default_factory=Recipe)
     pos_weight: float | None = None
