@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -87,22 +88,37 @@ def read(
                 f"to {(start + max(count, 0)) / f.samplerate:.3f} s is not in it",
                 where=str(path),
             )
-        try:
-            f.seek(start)
-            samples = f.read(count, dtype="float32", always_2d=True)
-        except (sf.SoundFileError, RuntimeError) as e:
-            raise InputError(f"cannot be decoded: {e}", where=str(path), fix=_REPLACE) from e
-        if len(samples) != count:
-            raise InputError(
-                f"is damaged or truncated: {len(samples)} of {count} samples could be decoded",
-                where=str(path),
-                fix=_REPLACE,
-            )
-        bad = int(np.size(samples) - np.isfinite(samples).sum())
-        if bad:
-            raise InputError(f"holds {bad} NaN or infinite samples", where=str(path), fix=_REPLACE)
-        audio = Audio(samples.T, f.samplerate)
+        audio = _decoded(f, start, count, str(path))
     return audio if rate is None else resample(audio, rate)
+
+
+def read_bytes(data: bytes, where: str) -> Audio:
+    """Decode a whole sound file that is in memory (a member of an archive, say). ``where`` names it in errors, which
+    are those of :func:`read`."""
+    with _sound(data, where) as f:
+        return _decoded(f, 0, f.frames, where)
+
+
+def info_bytes(data: bytes, where: str) -> AudioInfo:
+    """As :func:`info`, of a sound file in memory."""
+    with _sound(data, where) as f:
+        return AudioInfo(f.frames / f.samplerate, f.samplerate, f.channels, f.frames)
+
+
+def _decoded(f: sf.SoundFile, start: int, count: int, where: str) -> Audio:
+    try:
+        f.seek(start)
+        samples = f.read(count, dtype="float32", always_2d=True)
+    except (sf.SoundFileError, RuntimeError) as e:
+        raise InputError(f"cannot be decoded: {e}", where=where, fix=_REPLACE) from e
+    if len(samples) != count:
+        raise InputError(
+            f"is damaged or truncated: {len(samples)} of {count} samples could be decoded", where=where, fix=_REPLACE
+        )
+    bad = int(np.size(samples) - np.isfinite(samples).sum())
+    if bad:
+        raise InputError(f"holds {bad} NaN or infinite samples", where=where, fix=_REPLACE)
+    return Audio(samples.T, f.samplerate)
 
 
 def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None, quality: float | None = None) -> None:
@@ -162,22 +178,31 @@ def _opened(path: Path) -> Iterator[sf.SoundFile]:
         raise InputError("no such file", where=str(path))
     if path.stat().st_size == 0:
         raise InputError("is an empty file (0 bytes)", where=str(path), fix=_REPLACE)
-    try:
-        f = sf.SoundFile(path)
-    except (sf.SoundFileError, RuntimeError, OSError, TypeError) as e:
-        reason = str(e).split(": ", 1)[-1]
-        raise InputError(f"is not a readable sound file: {reason}", where=str(path), fix=_SUFFIXES_READ) from e
-    with f:
-        _refuse_damage(f, path)
-        if f.frames <= 0:
-            raise InputError("holds no samples", where=str(path), fix=_REPLACE)
+    with _sound(path, str(path)) as f:
         yield f
 
 
-def _refuse_damage(f: sf.SoundFile, path: Path) -> None:
+@contextmanager
+def _sound(source: Path | bytes, where: str) -> Iterator[sf.SoundFile]:
+    """As :func:`_opened`, of a file that is there or of its bytes."""
+    if isinstance(source, bytes) and not source:
+        raise InputError("is an empty file (0 bytes)", where=where, fix=_REPLACE)
+    try:
+        f = sf.SoundFile(source if isinstance(source, Path) else BytesIO(source))
+    except (sf.SoundFileError, RuntimeError, OSError, TypeError) as e:
+        reason = str(e).split(": ", 1)[-1]
+        raise InputError(f"is not a readable sound file: {reason}", where=where, fix=_SUFFIXES_READ) from e
+    with f:
+        _refuse_damage(f, where)
+        if f.frames <= 0:
+            raise InputError("holds no samples", where=where, fix=_REPLACE)
+        yield f
+
+
+def _refuse_damage(f: sf.SoundFile, where: str) -> None:
     log = f.extra_info
     for said, real in _SHORT_CHUNK.findall(log):
         if int(real) < int(said) < _UNKNOWN_SIZE:
-            raise InputError(f"is truncated: it announces {said} bytes and has {real}", where=str(path), fix=_REPLACE)
+            raise InputError(f"is truncated: it announces {said} bytes and has {real}", where=where, fix=_REPLACE)
     if any(remark in log for remark in _OGG_DAMAGE):
-        raise InputError("is damaged or truncated: its Ogg stream has lost pages", where=str(path), fix=_REPLACE)
+        raise InputError("is damaged or truncated: its Ogg stream has lost pages", where=where, fix=_REPLACE)

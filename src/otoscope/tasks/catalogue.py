@@ -12,6 +12,7 @@ from otoscope.core.nouns import Condition, Task
 from otoscope.core.registry import Registry, suggestions
 from otoscope.tasks.audiomarathon.kinds import KINDS
 from otoscope.tasks.conditions import Chain
+from otoscope.tasks.probes.catalog import xares_tasks
 
 TASKS = Registry("task", "otoscope.tasks")
 TASKS.add("bmld", "otoscope.tasks.bmld.distance:DistanceTask", "tone in noise: distance ratio per cell (Tier A)")
@@ -25,6 +26,19 @@ for _key, _kind in KINDS.items():
         f"otoscope.tasks.audiomarathon.task:{_key.capitalize()}",
         f"AudioMarathon: {_kind.title} ({_kind.source})",
     )
+
+for _name, _about in (
+    ("digits", "spoken digits, the package's voices (speech)"),
+    ("voices", "sex of the speaker, the package's voices (speech)"),
+    ("events", "sound events, generated (sound)"),
+    ("scenes", "two sound events at once, generated (sound)"),
+    ("notes", "instrument of a note, generated (music)"),
+    ("phrases", "instrument of a phrase, generated (music)"),
+):
+    TASKS.add(f"probes/{_name}", f"otoscope.tasks.probes.own:{_name.capitalize()}", f"probe: {_about}")
+TASKS.add("probes/folder", "otoscope.tasks.probes.folders:FolderProbe", "probe: your own recordings: data=DIR")
+for _key, _task in xares_tasks().items():
+    TASKS.add(f"xares/{_key}", f"otoscope.tasks.probes.xares:{_key}", f"probe: X-ARES {_task.title} ({_task.domain})")
 
 CONDITIONS = Registry("condition", "otoscope.conditions")
 CONDITIONS.add("intact", "otoscope.tasks.conditions:Intact", "the stimulus as it is (L0)")
