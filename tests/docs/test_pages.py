@@ -100,7 +100,12 @@ def test_the_schema_page_lists_every_column_and_every_score():
 
     text = words("reference/results-schema.md")
     wanted = [*ROWS.names, *CELLS.names, *STATUSES, *CELL_STATUSES, *Score.__dataclass_fields__]
-    wanted += [m.metric for name in TASKS for m in resolve_task(name).measures()]
+    wanted += [
+        m.metric
+        for name in TASKS
+        if not name.startswith(("probes/folder", "xares/"))
+        for m in resolve_task(name).measures()
+    ]
     assert [name for name in wanted if f"`{name}`" not in text] == []
 
 
