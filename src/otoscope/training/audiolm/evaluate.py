@@ -73,7 +73,7 @@ class _Asking:
             turned(Entry(task, str(k), "", _NOWHERE, m.question, m.options, m.gold), k) for k, m in enumerate(made)
         ]
         texts = [text_of(e, wordings("sound")[task]) for e in entries]
-        replies = self._replies(list(zip(made, texts, strict=True)), 8)
+        replies = self._replies(list(zip(made, texts, strict=True)), wordings("sound")[task].max_new_tokens)
         right = [lenient(task, r, e.options) == e.gold for r, e in zip(replies, entries, strict=True)]
         return _share(right, 1 / KINDS[task].options)
 
