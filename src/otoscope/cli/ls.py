@@ -41,8 +41,11 @@ def command(kind: str | None, as_json: bool) -> None:
 def _entries(kind: str) -> list[dict[str, str]]:
     if kind == "experiments":
         from otoscope.experiments.experiment import load_experiment, named_experiments
+        from otoscope.experiments.suite import find_suite, named_suites
 
-        return [{"name": n, "summary": load_experiment(n).title} for n in named_experiments()]
+        found = [{"name": n, "summary": load_experiment(n).title} for n in named_experiments()]
+        suites = [s for name in named_suites() if (s := find_suite(name)) is not None]
+        return found + [{"name": s.name, "summary": s.title} for s in suites]
     if kind == "models":
         from otoscope.models.catalogue import MODELS as registry
         from otoscope.models.groups import GROUPS

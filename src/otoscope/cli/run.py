@@ -25,7 +25,8 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 Examples:
   otoscope run bmld
   otoscope run bmld --model file:my_model.py#MyEncoder --random-twin
-  otoscope run bmld --preset chen2026 --model hubert-large:channels=left --dry-run"""
+  otoscope run bmld --preset chen2026 --model hubert-large:channels=left --dry-run
+  otoscope run quickstart --part bmld --part lsac"""
 )
 @click.argument("experiment")
 @click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
@@ -34,6 +35,7 @@ Examples:
 @click.option("--intervention", "interventions", multiple=True, help="These interventions (repeatable).")
 @click.option("--fit-on", multiple=True, help="Tasks that interventions may learn from (repeatable).")
 @click.option("--preset", help="A preset of the experiment; its default if not given.")
+@click.option("--part", "parts", multiple=True, help="Of a suite: only this part (repeatable).")
 @click.option("--data", type=click.Path(), help="A folder of audio, or a manifest.jsonl, for tasks that read data.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many items per cell and round.")
 @click.option("--seed", type=click.IntRange(min=0), help="Root seed instead of the preset's.")
@@ -54,16 +56,31 @@ def command(
     trust_remote_code: bool,
     dry_run: bool,
     as_json: bool,
+    parts: tuple[str, ...],
     **overrides: Any,
 ) -> int:
-    """Run EXPERIMENT: a named one (otoscope ls experiments) or a TOML file.
+    """Run EXPERIMENT: a named one (otoscope ls experiments) or a TOML file. A suite, such as quickstart, runs several.
 
     Everything goes to one directory. The same command again finishes what is missing and tries failed items once
     more; with more models, conditions or items it adds the difference.
     """
     from otoscope.experiments.experiment import load_experiment
     from otoscope.experiments.plan import Settings
+    from otoscope.experiments.suite import find_suite
 
+    suite = find_suite(experiment)
+    if suite is not None:
+        from otoscope.cli._suite import run_suite
+
+        for option, given in (("--preset", preset), ("--dry-run", dry_run), ("--shard", shard != (0, 1))):
+            if given:
+                raise UsageError(f"{option} is for one experiment, and {suite.name} is a suite of several")
+        overrides["twins"] = random_twin
+        directory = Path(into) if into else Path("runs") / suite.name
+        settings = Settings(trust_remote_code=trust_remote_code)
+        return run_suite(suite, parts, directory, workers, as_json, settings, **overrides)
+    if parts:
+        raise UsageError(f"--part is for suites, and {experiment} is one experiment", fix="Choose with --task.")
     exp = load_experiment(experiment, preset)
     overrides["twins"] = max(exp.twins, 1) if random_twin else None
     exp = exp.override(**overrides)

@@ -34,7 +34,15 @@ def command(name: str, as_json: bool) -> None:
     """
     facts = [
         f
-        for f in (_model(name), _group(name), _task(name), _condition(name), _intervention(name), _experiment(name))
+        for f in (
+            _model(name),
+            _group(name),
+            _task(name),
+            _condition(name),
+            _intervention(name),
+            _experiment(name),
+            _suite(name),
+        )
         if f
     ]
     if not facts:
@@ -153,13 +161,27 @@ def _experiment(name: str) -> dict[str, Any] | None:
     }
 
 
+def _suite(name: str) -> dict[str, Any] | None:
+    from otoscope.experiments.suite import find_suite, named_suites
+
+    suite = find_suite(name) if name in named_suites() else None
+    if suite is None:
+        return None
+    return {
+        "suite": name,
+        "what it is": suite.title,
+        "parts": [f"{p.name}: otoscope run {p.experiment} --preset {p.preset}" for p in suite.parts],
+    }
+
+
 def _hint(name: str) -> str:
     from otoscope.experiments.experiment import named_experiments
+    from otoscope.experiments.suite import named_suites
     from otoscope.interventions.catalogue import INTERVENTIONS
     from otoscope.models.catalogue import MODELS
     from otoscope.models.groups import GROUPS
     from otoscope.tasks.catalogue import CONDITIONS, TASKS
 
-    names = [*MODELS, *GROUPS, *TASKS, *CONDITIONS, *INTERVENTIONS, *named_experiments()]
+    names = [*MODELS, *GROUPS, *TASKS, *CONDITIONS, *INTERVENTIONS, *named_experiments(), *named_suites()]
     near = suggestions(name, names)
     return f"Did you mean {' or '.join(near)}?" if near else "See: otoscope ls"

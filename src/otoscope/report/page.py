@@ -7,22 +7,12 @@ a pure function of the directory: no clock, no random ids.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
-import re
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from otoscope.core.naming import parse_spec
-from otoscope.report.figures.style import css_variables
+from otoscope.report.html import document, write_page
 from otoscope.report.run import Run
 from otoscope.report.section import Section
 from otoscope.report.sections.bmld.section import bmld
@@ -30,7 +20,6 @@ from otoscope.report.sections.failures import failures
 from otoscope.report.sections.generic import generic
 from otoscope.report.sections.provenance import provenance
 from otoscope.report.sections.separation.section import separation
-from otoscope.results.files import store_errors
 from otoscope.results.scoring import Score
 
 #: Sections of a family of tasks (the part of the name before the slash). A later study adds its line here.
@@ -46,27 +35,18 @@ def write_report(
     """
     run = Run.read(directory, scores)
     target = Path(out) if out is not None else Path(directory) / "report.html"
-    _write(target, render(run).encode("utf-8"))
+    write_page(target, render(run))
     return target
 
 
 def render(run: Run) -> str:
     """The page as text."""
-    sections = [*_of_tasks(run), failures(run), provenance(run)]
-    script = _template_text("report.js")
-    environment = _environment()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("page.html").render(
-        run=run,
-        title=run.title,
-        counts=_counts(run),
-        sections=sections,
-        style=Markup(_template_text("report.css")),
-        light=Markup(css_variables(0)),
-        dark=Markup(css_variables(1)),
-        script=Markup(script),
-        script_digest=digest,
-    )
+    return document("page.html", title=run.title, run=run, counts=_counts(run), sections=sections_of(run))
+
+
+def sections_of(run: Run) -> list[Section]:
+    """All sections about a run: by task, then what failed and how it was made."""
+    return [*_of_tasks(run), failures(run), provenance(run)]
 
 
 def _of_tasks(run: Run) -> list[Section]:
@@ -93,37 +73,3 @@ def _counts(run: Run) -> Sequence[tuple[str, str]]:
     }
     presets = [str(r.get("experiment", {}).get("preset", "")) for r in run.records]
     return [("preset", ", ".join(dict.fromkeys(p for p in presets if p))), *((k, str(v)) for k, v in facts.items())]
-
-
-def _template_text(name: str) -> str:
-    return (files("otoscope.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def breakable(text: str) -> Markup:
-    """``text`` (escaped) that may break after punctuation: names of models are long and have no spaces."""
-    return Markup("<wbr>").join(re.split(r"(?<=[:,/=#|])(?=\S)", text))
-
-
-def _environment() -> jinja2.Environment:
-    names = ("page.html", "blocks.html")
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader({n: _template_text(n) for n in names}),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["breakable"] = breakable
-    return environment
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not there. The page can be made again at any time, so nothing is synced to disk."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with store_errors(path):
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, path)
-        finally:
-            with suppress(FileNotFoundError):
-                temporary.unlink()

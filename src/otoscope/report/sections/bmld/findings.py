@@ -26,19 +26,18 @@ _SAYS = {
     "undefined": "There is no ratio to read: the gates closed every point at or below 1 kHz.",
 }
 
-_NOT = "What this does not say: "
+NOT = "What this does not say: "
 _CAVEATS = {
-    "phase": _NOT
+    "phase": NOT
     + "that the model hears as people do, or uses phase in any task. A ratio of distances is no threshold, "
     "and its dB are not the dB of human unmasking.",
-    "magnitude texture": _NOT
+    "magnitude texture": NOT
     + "that the model never uses interaural phase. A response to it may be smaller than this run "
     "can show, or lie in another layer or under another pooling.",
-    "none": _NOT + "that phase is absent inside the model. Averaging over channels or time can cancel a code that the "
+    "none": NOT + "that phase is absent inside the model. Averaging over channels or time can cancel a code that the "
     "layer holds; this covers one layer, one pooling and these stimuli.",
-    "unresolved": _NOT + "anything about phase, in either direction.",
-    "undefined": _NOT
-    + "that the effect is zero. Distances too small to measure have a ratio, and it can be large, but "
+    "unresolved": NOT + "anything about phase, in either direction.",
+    "undefined": NOT + "that the effect is zero. Distances too small to measure have a ratio, and it can be large, but "
     "it is rounding or noise.",
 }
 
@@ -69,7 +68,7 @@ def findings(study: Study) -> Section:
 
 def _failed(model: str, study: Study) -> Finding:
     facts = [("why", study.broken[model])]
-    caveat = f"{_NOT}anything about the model."
+    caveat = f"{NOT}anything about the model."
     return Finding(model, "failed", "bad", "no figure", "None of its items could be answered.", facts, caveat)
 
 

@@ -47,6 +47,23 @@ def verdict_table(study: Study) -> Section:
     return Section("verdicts", "Verdicts", blocks)
 
 
+def verdicts_at_a_glance(study: Study) -> Table:
+    """Verdict, and the ratio with its interval for the whole stimulus and for phase alone: a line per model."""
+    rows: list[list[TD | str]] = [
+        [
+            TD(e.model, sub=_role(e.model, study)),
+            TD(e.verdict, tone=TONES_OF_VERDICT[e.verdict]),
+            _figure(study, e, "intact", e.intact_db),
+            _figure(study, e, "phase-only", e.phase_only_db),
+        ]
+        for e in (study.evidence[m] for m in study.encoders if m in study.evidence)
+    ]
+    rows += [[*_broken_row(m, study)[:2], DASH, DASH] for m in study.roles.subjects if m in study.broken]
+    return Table(
+        "Verdicts (dB of eq. 1, gated, with 95 % intervals)", ("model", "verdict", "intact", "phase only"), rows
+    )
+
+
 _HEADER = (
     "model",
     "verdict",

@@ -16,7 +16,7 @@ _CAVEAT = (
 
 def findings(study: Study) -> Section | None:
     """Per setting of the method: how often it or fewer steps lose less at equal savings."""
-    found = [_finding(r) for r in study if r.methods]
+    found = [finding_of(r) for r in study if r.methods]
     if not found:
         return None
     lead = Prose(
@@ -26,7 +26,8 @@ def findings(study: Study) -> Section | None:
     return Section("caching", "Caching against fewer steps", [lead, Findings(found)])
 
 
-def _finding(rivalry: Rivalry) -> Finding:
+def finding_of(rivalry: Rivalry) -> Finding:
+    """Who loses less at equal savings in one setting."""
     seen = [m for m in rivalry.metrics if m not in rivalry.flat]
     wins: Counter[str] = Counter()
     facts = []

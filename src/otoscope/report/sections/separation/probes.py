@@ -19,11 +19,6 @@ def probes(study: Study) -> Section | None:
     found = study.probes
     if not found:
         return None
-    tables: dict[tuple[str, ...], list[Sequence[TD | str]]] = {}
-    metrics = list(dict.fromkeys(c.metric for c in found))
-    for (task, condition, model, target, probe), by in by_probe(found).items():
-        where = (place(task, condition), target, model)
-        tables.setdefault(where, []).append([probe, *(_cell(by.get(m)) for m in metrics)])
     n = sum(c.p is not None for c in found)
     lead = Prose(
         "Each line is the model with one part ablated, swapped or frozen, less the model as it is, on the same items. "
@@ -31,10 +26,23 @@ def probes(study: Study) -> Section | None:
         f"for all {n} comparisons of this page. A shade shows the size of d: blue is better, orange worse."
     )
     blocks: list[Block] = [lead]
-    for i, ((mixtures, target, model), rows) in enumerate(tables.items()):
-        name = ", ".join(p for p in (mixtures, f"target {target}" if target else "", model) if p)
-        blocks.append(Fold(name, [Table(f"Differences: {name}", ["probe", *metrics], rows, compact=True)], i == 0))
+    blocks += [Fold(name, [table], i == 0) for i, (name, table) in enumerate(_tables(study))]
     return Section("probes", "What the separator uses", blocks)
+
+
+def probe_table(study: Study) -> Table:
+    """The probes of the first kind of mixture."""
+    return _tables(study)[0][1]
+
+
+def _tables(study: Study) -> list[tuple[str, Table]]:
+    """By kind of mixture."""
+    metrics = list(dict.fromkeys(c.metric for c in study.probes))
+    rows: dict[str, list[Sequence[TD | str]]] = {}
+    for (task, condition, model, target, probe), by in by_probe(study.probes).items():
+        name = ", ".join(p for p in (place(task, condition), f"target {target}" if target else "", model) if p)
+        rows.setdefault(name, []).append([probe, *(_cell(by.get(m)) for m in metrics)])
+    return [(n, Table(f"Differences: {n}", ["probe", *metrics], found, compact=True)) for n, found in rows.items()]
 
 
 def _cell(c: Comparison | None) -> TD:

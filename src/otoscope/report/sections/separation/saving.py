@@ -36,20 +36,25 @@ def saving(study: Study) -> Section | None:
 
 
 def _of_setting(name: str, rivalry: Rivalry) -> list[Block]:
+    blocks: list[Block] = []
+    for axis in SAVINGS:
+        figure = front_figure(rivalry, axis, name)
+        blocks.append(Fold(f"Against saved {EQUAL[axis]}", [figure], axis != "saved_seconds"))
+    blocks.append(loss_table(rivalry))
+    blocks += _ratios(rivalry)
+    return blocks + _choice(rivalry)
+
+
+def front_figure(rivalry: Rivalry, axis: str, name: str = "front") -> Panels:
+    """Losses against one kind of saving, a panel per measure; the caption names who is on the front."""
     found = {m: [by[m] for by in rivalry.trades.values() if m in by] for m in rivalry.metrics}
     families = list(dict.fromkeys(map(_family, rivalry.trades)))
     styles = subject_styles(families)
-    blocks: list[Block] = []
-    for axis in SAVINGS:
-        panels = [_panel(f"{name}-{axis}-{m}", m, axis, trades, styles, name) for m, trades in found.items()]
-        legend = [Entry(f, swatch(f"{name}-{axis}-{i}", styles[f]), f"{name}-{i}") for i, f in enumerate(families)]
-        best = [f"{m}: {', '.join(t.intervention for t in front(trades, axis))}" for m, trades in found.items()]
-        caption = "On the front (no other saves more and loses less), " + "; ".join(best) + "."
-        figure = Panels(f"{name}-{axis}", panels, legend, caption, [f"lost {m}" for m in found])
-        blocks.append(Fold(f"Against saved {EQUAL[axis]}", [figure], axis != "saved_seconds"))
-    blocks.append(_table(rivalry))
-    blocks += _ratios(rivalry)
-    return blocks + _choice(rivalry)
+    panels = [_panel(f"{name}-{axis}-{m}", m, axis, trades, styles, name) for m, trades in found.items()]
+    legend = [Entry(f, swatch(f"{name}-{axis}-{i}", styles[f]), f"{name}-{i}") for i, f in enumerate(families)]
+    best = [f"{m}: {', '.join(t.intervention for t in front(trades, axis))}" for m, trades in found.items()]
+    caption = "On the front (no other saves more and loses less), " + "; ".join(best) + "."
+    return Panels(f"{name}-{axis}", panels, legend, caption, [f"lost {m}" for m in found])
 
 
 def _panel(
@@ -77,7 +82,8 @@ def _family(intervention: str) -> str:
     return ladder or intervention
 
 
-def _table(rivalry: Rivalry) -> Table:
+def loss_table(rivalry: Rivalry) -> Table:
+    """Every way of saving, a line each."""
     metrics = rivalry.metrics
     lines: list[list[TD | str]] = []
     for name, by in rivalry.trades.items():

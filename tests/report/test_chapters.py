@@ -1,0 +1,105 @@
+"""Pages about several runs: headlines with numbers, names that do not collide, and a browser that refuses nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otoscope.report.chapters import _named, chapter, headline_of, render, write_chapters
+from otoscope.report.run import Run
+from otoscope.report.sections.bmld.headline import headline as bmld
+from otoscope.report.sections.separation.headline import headline as separation
+from otoscope.results.scoring import Score
+
+from .test_browser import BROWSER, FLAGS
+from .test_separation import store  # noqa: F401  (a fixture)
+
+
+@pytest.fixture
+def tones(maker: Any, run: Run) -> Run:
+    for model in ("tiny-stereo", "left-only", "logmel-ild", "logmel-ipd"):
+        maker.tones(model)
+    return replace(run, scores=maker.scores)
+
+
+def test_the_benchmark_is_told_by_its_verdicts(tones: Run) -> None:
+    found = bmld(tones)
+    assert found.sentence.startswith("tiny-stereo ")
+    assert re.search(r"[+−]?\d+\.\d dB \[", found.sentence)
+    assert found.caveat
+    assert not found.caveat.startswith("What this")
+    assert [b.block for b in found.blocks] == ["panels", "table"]
+
+
+def test_a_run_without_distances_has_no_verdict() -> None:
+    assert bmld(Run("empty", [])).verdict == "no verdict"
+
+
+def test_the_separator_is_told_by_its_largest_probe_and_the_rivalry(store: Any) -> None:  # noqa: F811
+    found = separation(Run.read(store))
+    assert re.search(r"Under (ablate|cross-uniform)\S* the separator changes by [+−]?\d", found.sentence)
+    assert "At equal savings LSAC loses less" in found.sentence
+    assert [b.block for b in found.blocks] == ["panels", "table"]
+
+
+def test_any_other_study_is_told_by_its_first_score() -> None:
+    score = Score("mine", "intact", "whisper", "none", "accuracy", {}, 0.81, 0.7, 0.9, n=400)
+    found = headline_of(Run("mine", [score]))
+    assert found.sentence == "whisper has accuracy 0.81 [0.700, 0.900]."
+    assert headline_of(Run("mine", [])).verdict == "no scores"
+
+
+def test_two_runs_of_one_study_share_no_names(tones: Run, tmp_path: Path) -> None:
+    chapters = [chapter(tones, "study1"), chapter(tones, "study2")]
+    page = render(chapters, [tones, tones], "Two <runs>")
+    ids = Counter(re.findall(r' id="([^"]+)"', page))
+    assert max(ids.values()) == 1
+    targets = {*re.findall(r' href="#([^"]+)"', page), *re.findall(r"url\(#([^)]+)\)", page)}
+    assert targets <= set(ids)
+    assert "Two &lt;runs&gt;" in page
+    assert "otoscope run bmld --preset small" in page
+
+
+def test_only_names_are_changed() -> None:
+    assert _named('<a id="x" href="#x" title="y">id=&#34;x&#34;</a>', "s") == (
+        '<a id="s-x" href="#s-x" title="y">id=&#34;x&#34;</a>'
+    )
+    assert _named('<a href="data:x">url(#c)</a>', "s") == '<a href="data:x">url(#s-c)</a>'
+
+
+def test_a_page_needs_a_run(tmp_path: Path) -> None:
+    from otoscope.core.errors import UsageError
+
+    with pytest.raises(UsageError, match="at least one"):
+        write_chapters([], tmp_path / "x.html", "x")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_no_width_scrolls_sideways_and_nothing_is_refused(tones: Run, tmp_path: Path, width: int) -> None:
+    """A frame of that width is measured from outside, because the headless window has a least width of its own."""
+    page = tmp_path / "page.html"
+    page.write_text(render([chapter(tones, "a")], [tones], "Page"), encoding="utf-8")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<iframe id="f" src="page.html" style="width:{width}px;height:900px;border:0"></iframe><script>'
+        'const f = document.getElementById("f");'
+        "f.onload = () => { const e = f.contentDocument.documentElement;"
+        'document.body.dataset.wide = e.scrollWidth + " " + e.clientWidth; };</script>',
+        encoding="utf-8",
+    )
+    command = [
+        str(BROWSER), *FLAGS, "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}",
+        "--virtual-time-budget=4000", "--dump-dom", frame.as_uri(),
+    ]  # fmt: skip
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "Refused" not in found.stderr
+    wide = re.search(r'data-wide="(\d+) (\d+)"', found.stdout)
+    assert wide is not None, found.stdout[:500]
+    assert int(wide[1]) <= int(wide[2])
