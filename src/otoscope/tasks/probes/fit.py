@@ -129,14 +129,17 @@ class Fitter:
                 weight = n / (len(self.folds) * len(fold.test)) if self.protocol.mean == "folds" else 1.0
                 for k, i in enumerate(fold.test):
                     rows = self._of_item(
-                        factors, shares[:, k] * weight, None if right is None else right[:, k], said[k]
+                        int(i), factors, shares[:, k] * weight, None if right is None else right[:, k], said[k]
                     )
                     found.setdefault(int(i), []).extend(rows)
+        of_layer: dict[str, Factor] = {} if layer == "last" else {"layer": layer}
         for fold in self.folds:
+            chance = self._chance(fold)
             for i in fold.test:
                 found[int(i)] += [
-                    Row("train_items", float(len(fold.train)), {} if layer == "last" else {"layer": layer}),
-                    Row("train_dropped", float(fold.dropped), {} if layer == "last" else {"layer": layer}),
+                    Row("chance", chance, of_layer),
+                    Row("train_items", float(len(fold.train)), of_layer),
+                    Row("train_dropped", float(fold.dropped), of_layer),
                 ]
         return found
 
@@ -191,12 +194,24 @@ class Fitter:
         shards = [b - a for a, b in pairwise(cuts)]
         return Examples(x[rows], self.y[rows], len(self.collection.classes), shards)
 
+    def _chance(self, fold: Fold) -> float:
+        """What knowing nothing gets: a guess among equally likely classes; of average precision the share of positives
+        of the part that is scored, averaged over classes. Ours."""
+        return float(self.y[fold.test].mean()) if self.many else 1.0 / len(self.collection.classes)
+
     def _of_item(
-        self, factors: dict[str, Factor], shares: NDArray[np.float64], right: NDArray[np.float64] | None, said: str
+        self,
+        item: int,
+        factors: dict[str, Factor],
+        shares: NDArray[np.float64],
+        right: NDArray[np.float64] | None,
+        said: str,
     ) -> list[Row]:
+        """``raw`` of ``score`` is what the first seed said, of ``correct`` what is true: for confusion tables."""
         rows = [Row("score", float(shares.mean()), factors, raw=said)]
         if right is not None:
-            rows.append(Row("correct", float(right.mean()), factors))
+            truth = self.collection.classes[int(self.y[item])]
+            rows.append(Row("correct", float(right.mean()), factors, raw=truth))
         if len(shares) > 1:
             seeds = self.protocol.seed_axis
             rows += [

@@ -14,6 +14,7 @@ from otoscope.core.items import Item
 from otoscope.core.nouns import Answered, Card, Decision, Embedded, Encode, Request, Row, Separated
 from otoscope.results.scoring import Measure
 from otoscope.tasks.probes.entries import Collection
+from otoscope.tasks.probes.findings import tables
 from otoscope.tasks.probes.fit import Fitter, Placed
 from otoscope.tasks.probes.inputs import CLIP, DIOTIC, ProbeInputs
 from otoscope.tasks.probes.protocols import Protocol, protocol
@@ -27,9 +28,10 @@ class ProbeTask:
     ``seeds``, ``mean``, ``min_steps`` (see :mod:`.protocols`). The order of the items is drawn from
     their ids, so that the first ones are a sample of all parts."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     rounds: ClassVar[int] = 1
     keeps_outputs: ClassVar[bool] = True
+    findings_of_rows: ClassVar[Any] = staticmethod(tables)
     shard_items: ClassVar[int] = 64
 
     protocol: str = "clean"
@@ -134,12 +136,12 @@ class ProbeTask:
             peers = tuple(lengths[k] for k in unit.batch) if padded else ()
             inputs = ProbeInputs(entry.source, unit.crop, t.crop_s, peers, how.resampler)
             target = Placed(part, position, entry.shard, entry.labels)
-            found.append(Item(name, name, entry.group, inputs, {"part": part, "domain": c.domain}, target=target))
+            found.append(Item(name, name, entry.group, inputs, {"domain": c.domain}, target=target))
         for entry in own:
             if entry.problem is not None or entry.source is None:
                 inputs = ProbeInputs(None, problem=entry.problem)
                 target = Placed(part, len(found), entry.shard, entry.labels)
-                item = Item(entry.id, entry.id, entry.group, inputs, {"part": part, "domain": c.domain}, target=target)
+                item = Item(entry.id, entry.id, entry.group, inputs, {"domain": c.domain}, target=target)
                 found.append(item)
         return found
 
@@ -166,6 +168,7 @@ class ProbeTask:
             Measure("score", by, ("score",), doc=doc, higher_is_better=True),
             Measure("correct", by, ("correct",), doc="share of right answers, items alike", higher_is_better=True),
             Measure("score_of_seed", (*by, "probe_seed"), ("score_of_seed",), doc=f"{doc}, one seed"),
+            Measure("chance", ("layer",), ("chance",), doc="what knowing nothing gets"),
             Measure("train_items", ("layer",), ("train_items",), doc="items learned from"),
             Measure("train_dropped", ("layer",), ("train_dropped",), doc="left out: their group is in the test part"),
         ]
