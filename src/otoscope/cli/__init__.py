@@ -20,11 +20,12 @@ VERBS = {
     "run": "Run an experiment; the same command again finishes what is missing.",
     "generate": "Ask an audio language model one question about one's own file.",
     "results": "Print the scores of a run directory.",
+    "rescore": "Read stored replies again with another parser; no model is needed.",
     "compare": "Paired comparisons between models, conditions or interventions.",
     "report": "Write the run's page: one HTML file that needs no network.",
     "convert": "Write a published checkpoint as safetensors; say what became of every tensor.",
     "merge": "Join the directories of a run that was done in shards.",
-    "data": "Look at audio data; export stimuli for models that run elsewhere.",
+    "data": "Look at audio data and benchmarks; export stimuli for models that run elsewhere.",
 }
 
 #: Exit codes: 0 done, 1 some items failed (their rows say why), 2 usage, 3 broken input or store, 130 interrupted.

@@ -1,4 +1,4 @@
-"""``otoscope data``: look at audio, and export stimuli."""
+"""``otoscope data``: look at audio and benchmarks, write a miniature, export stimuli."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from otoscope.cli._common import json_option, print_json, print_table, seconds
+from otoscope.core.errors import UsageError
 
 
 @click.group()
 def command() -> None:
-    """Look at audio data; export stimuli for models that run elsewhere."""
+    """Look at audio data and benchmarks; export stimuli for models that run elsewhere."""
 
 
 @command.command(
@@ -87,6 +88,93 @@ def export(experiment: str, into: str, preset: str | None, rate: int, as_json: b
         print_json({"manifest": str(done.manifest), "sounds": done.n_sounds, "seconds": done.seconds})
     else:
         click.echo(f"{done.n_sounds} sounds ({seconds(done.seconds)}): {done.manifest}")
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  otoscope data manifest audiomarathon --data ~/AudioMarathon --out marathon.jsonl
+  otoscope data manifest audiomarathon --data ~/AudioMarathon --against marathon.jsonl"""
+)
+@click.argument("benchmark", type=click.Choice(["audiomarathon"]))
+@click.option("--data", type=click.Path(), help="A copy of the data set [default: the package's own miniature].")
+@click.option("--task", "tasks", multiple=True, help="Only this task, by its short name (repeatable).")
+@click.option("--out", type=click.Path(), help="Where to write the manifest, a JSON object a line.")
+@click.option("--against", type=click.Path(), help="An earlier manifest: say what has changed since.")
+@json_option
+def manifest(
+    benchmark: str, data: str | None, tasks: tuple[str, ...], out: str | None, against: str | None, as_json: bool
+) -> int:
+    """List every sound file that BENCHMARK asks for: sha256, bytes, seconds, rate, and what is missing or unreadable.
+
+    Anything amiss, and any difference from --against, is printed and makes the exit code 1."""
+    from dataclasses import asdict
+
+    from otoscope.results.files import write_durably
+    from otoscope.tasks.audiomarathon import manifest as made
+    from otoscope.tasks.audiomarathon.hub import folder_of
+    from otoscope.tasks.audiomarathon.kinds import KINDS
+    from otoscope.tasks.audiomarathon.miniature import cached
+
+    if unknown := [t for t in tasks if t not in KINDS]:
+        raise UsageError(f"{benchmark} has no task {unknown[0]!r}", fix=f"Tasks: {', '.join(KINDS)}.")
+    found = made.describe(cached() if data is None else folder_of(data), tasks)
+    changed = [] if against is None else made.changes(made.loads(Path(against)), found.lines)
+    if out is not None:
+        write_durably(Path(out), made.dumps(found.lines).encode("utf-8"), "artefact")
+    if as_json:
+        files = [asdict(x) for x in found.lines]
+        print_json({"files": files, "absent": dict(found.absent), "problems": found.problems, "changes": changed})
+        return 1 if found.problems or changed else 0
+    print_table(
+        ["task", "entries", "files", "missing", "hours", "rates"],
+        [
+            (
+                task,
+                sum(x.entries for x in mine),
+                len(mine),
+                sum(x.sha256 is None for x in mine),
+                sum(x.duration_s or 0.0 for x in mine) / 3600,
+                " ".join(sorted({str(x.rate) for x in mine if x.rate})),
+            )
+            for task in tasks or tuple(KINDS)
+            for mine in [[x for x in found.lines if task in x.tasks]]
+        ],
+    )
+    for text in [*found.problems, *changed]:
+        click.echo(text, err=True)
+    return 1 if found.problems or changed else 0
+
+
+@command.command(
+    epilog="""\b
+Example:
+  otoscope data miniature audiomarathon my-marathon/ --items 8 --scale 0.1 --sounds recordings/manifest.jsonl"""
+)
+@click.argument("benchmark", type=click.Choice(["audiomarathon"]))
+@click.argument("folder", type=click.Path())
+@click.option("--items", type=click.IntRange(min=1), default=24, show_default=True, help="Items of each task.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.06,
+    show_default=True,
+    help="Length against that of the published items.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=20260612, show_default=True, help="Another seed: other items."
+)
+@click.option("--sounds", type=click.Path(), help="A manifest of digits and sounds to use beside the package's.")
+def miniature(benchmark: str, folder: str, items: int, scale: float, seed: int, sounds: str | None) -> None:
+    """Write a small BENCHMARK of the published layout into a new FOLDER, from sounds that the package makes."""
+    from otoscope.tasks.audiomarathon.miniature import read_pool, write
+
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError("is there already", where=folder, fix="Name a new folder.")
+    target.mkdir(parents=True, exist_ok=True)
+    write(target, read_pool(sounds, "train" if sounds else "test"), n=items, scale=scale, seed=seed)
+    click.echo(f"{items} items of each of the ten tasks: otoscope run audiomarathon --data {folder}")
 
 
 def _clips(source: str | None) -> tuple[list[Any], list[tuple[str, str]]]:

@@ -379,3 +379,18 @@ class Task(Protocol):
     def fit_readout(self, items: Sequence[Item], outputs: Sequence[Any]) -> list[tuple[Item, list[Row]]]: ...
 
     def measures(self) -> Sequence[Any]: ...
+
+
+@runtime_checkable
+class Rescorable(Task, Protocol):
+    """A task whose answers are words that one of several ``parsers`` reads: stored replies can be read again, without a
+    model. ``rescored`` names the metrics that come from a reply's words; ``parser`` is the one in use."""
+
+    parsers: ClassVar[tuple[str, ...]]
+
+    @property
+    def rescored(self) -> frozenset[str]: ...
+
+    def with_parser(self, name: str) -> Rescorable: ...
+
+    def rescore(self, item: Item, reply: str) -> list[Row]: ...

@@ -29,7 +29,7 @@ class FileInputs:
         return {CLIP: io.read(self.entry.path, rate=rate).mono()}
 
     def describe(self) -> Any:
-        """The name and the size of the file; a manifest with its digest is written by ``otoscope data describe``."""
+        """The name and the size of the file; a manifest with its digest is written by ``otoscope data manifest``."""
         there = self.entry.path.is_file()
         return {"file": self.entry.name, "bytes": self.entry.path.stat().st_size if there else None}
 

@@ -25,12 +25,13 @@ from otoscope.core.nouns import (
 )
 from otoscope.results.scoring import Measure
 from otoscope.tasks.audiomarathon import parsers
+from otoscope.tasks.audiomarathon.hub import folder_of
 from otoscope.tasks.audiomarathon.inputs import FileInputs, NoSound
 from otoscope.tasks.audiomarathon.kinds import KINDS, Kind
 from otoscope.tasks.audiomarathon.layout import Entry, read_entries
 from otoscope.tasks.audiomarathon.miniature import cached
 from otoscope.tasks.audiomarathon.prompts import own_turn, text_of, turned, wordings
-from otoscope.tasks.audiomarathon.scores import answer_rows, measures
+from otoscope.tasks.audiomarathon.scores import CHOICE, TRANSCRIPT, answer_rows, measures
 from otoscope.tasks.audiomarathon.subsets import SUBSETS, subset
 from otoscope.tasks.audiomarathon.tables import tables
 
@@ -44,7 +45,8 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class AudioMarathonTask:
-    """Parameters: ``data`` (a copy of the data set; default: a miniature that the package makes), ``protocol`` (sound,
+    """Parameters: ``data`` (a copy of the data set, or its id on the hub with ``@revision`` or without: see
+    :mod:`.hub`; default: a miniature that the package makes), ``protocol`` (sound,
     official-qwen) and what it sets: ``prompts`` (sound, official-qwen, a TOML file), ``parser`` (strict, lenient,
     official), ``turn`` of the options (own: by the item; none; all: every item once per turn), ``subset`` (full,
     official-qwen, balanced). The order of the items is drawn from their ids, so that the first ones are a sample."""
@@ -56,6 +58,7 @@ class AudioMarathonTask:
     findings: ClassVar[Any] = staticmethod(tables)
     shard_items: ClassVar[int] = 8
     key: ClassVar[str] = ""
+    parsers: ClassVar[tuple[str, ...]] = tuple(parsers.PARSERS)
 
     data: str | None = None
     protocol: str = "sound"
@@ -87,7 +90,7 @@ class AudioMarathonTask:
 
     def entries(self) -> tuple[Entry, ...]:
         """The subset's entries, in the order in which they are asked."""
-        root = cached() if self.data is None else Path(self.data).expanduser()
+        root = cached() if self.data is None else folder_of(self.data)
         return _entries(root, self.key, str(self.subset))
 
     def identity(self) -> Mapping[str, Any]:
@@ -168,8 +171,6 @@ class AudioMarathonTask:
     @property
     def rescored(self) -> frozenset[str]:
         """Metrics that :meth:`rescore` gives."""
-        from otoscope.tasks.audiomarathon.scores import CHOICE, TRANSCRIPT
-
         return frozenset(TRANSCRIPT if self.kind.free else CHOICE)
 
     def fit_readout(self, items: Sequence[Item], outputs: Sequence[Any]) -> list[tuple[Item, list[Row]]]:
