@@ -31,6 +31,13 @@ _OURS = {
     "prune/sparsevlm+": ("prune.sparsevlm:SparseVLMPlus", "head-aware, not routed (SparseVLM, version 2)"),
     "prune/segment-topk": ("prune.segment_topk:SegmentTopK", "the most attended tokens of every segment"),
     "headrouter": ("prune.headrouter:HeadRouter", "heads weighed by what each input makes of them (arXiv 2604.23717)"),
+    "evict/knorm": ("evict.knorm:KNorm", "keys of small norm stay"),
+    "evict/random": ("evict.random:Random", "keys drawn at random (the control)"),
+    "evict/streaming": ("evict.streaming:Streaming", "the first and the latest tokens (StreamingLLM)"),
+    "evict/snapkv": ("evict.snapkv:SnapKV", "what the end of the prompt attends to (SnapKV)"),
+    "evict/tova": ("evict.tova:Tova", "what the last token attends to (TOVA)"),
+    "evict/h2o": ("evict.h2o:H2O", "what all have attended to, and the latest tokens (H2O)"),
+    "evict/expected-attention": ("evict.expected_attention:ExpectedAttention", "what queries to come will attend to"),
     "block-reuse": ("block_reuse:BlockReuse", "middle blocks on every n-th step (DeepCache on a transformer)"),
 }
 for _name, (_target, _summary) in _OURS.items():

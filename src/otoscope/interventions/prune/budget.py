@@ -34,9 +34,9 @@ def kept_count(keep: float, n: int) -> int:
 
 
 def top(scores: Tensor, n: int) -> Tensor:
-    """Indices ``[n]`` of the largest of ``scores`` ``[N]``, rising."""
-    order = torch.argsort(scores.float(), descending=True, stable=True)
-    return order[:n].sort().values
+    """Indices ``[..., n]`` of the largest of ``scores`` ``[..., N]``, rising."""
+    order = torch.argsort(scores.float(), dim=-1, descending=True, stable=True)
+    return order[..., :n].sort(-1).values
 
 
 def top_with_floor(scores: Tensor, n: int, segments: int) -> Tensor:

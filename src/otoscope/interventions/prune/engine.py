@@ -12,7 +12,6 @@ The network's code and attention kernel stay its own: the engine stands before t
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,12 +23,24 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.core.errors import InputError, ModelError, UsageError
+from otoscope.interventions.decoder import (
+    Tokens,
+    audio_id,
+    cache_bytes,
+    cache_of,
+    causal_mask,
+    held,
+    hidden_of,
+    holding,
+    ids_of,
+    now,
+    padding,
+    refuse,
+    taking,
+)
 from otoscope.interventions.hooks import Action, Skip, hooked, places
 from otoscope.interventions.shadow import ROOT
 from otoscope.interventions.tally import sited
-
-#: What a cache is called in calls of the decoder's layers; releases of the library differ.
-_CACHE = ("cache", "past_key_values")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +112,7 @@ class Engine:
     def __init__(self, model: Any, name: str, layer: int, choose: Choose, watched: Mapping[str, Tensor]) -> None:
         inside = sited(model, name)
         self.name, self.network, self.sites = name, inside.network, inside.sites
-        self.audio_id = _audio_id(model, name)
+        self.audio_id = audio_id(model, name)
         n = self.sites.n_layers
         if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer < n:
             raise UsageError(
@@ -110,7 +121,7 @@ class Engine:
                 fix="Layer 0 stays whole: prompt lengths and rotary switches are read off its cache.",
             )
         self.config = self.network.get_decoder().config
-        _refuse(self.network, self.config, name)
+        refuse(self.network, self.config, name)
         self.layer, self.choose, self.watched = layer, choose, watched
         self.report = Pruned(layer, n)
         self._kept: weakref.WeakKeyDictionary[Any, Tensor] = weakref.WeakKeyDictionary()
@@ -136,9 +147,8 @@ class Engine:
             )
         if kwargs.get("output_hidden_states"):
             raise UsageError("hidden states of pruned layers are shorter than those below", where=self.name)
-        ids = kwargs.get("input_ids", args[0] if args else None)
-        self._ids = ids if isinstance(ids, Tensor) else None
-        self._real = _padding(kwargs.get("attention_mask"), self._ids)
+        self._ids = ids_of(args, kwargs)
+        self._real = padding(kwargs.get("attention_mask"), self._ids)
         self._call = self._cache = None
         result = network(*args, **kwargs)
         if self._cache is not None:
@@ -150,8 +160,8 @@ class Engine:
     # --- before the layers ---
 
     def _first(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        hidden, kwargs = _hidden(args, kwargs)
-        cache = next((kwargs[k] for k in _CACHE if kwargs.get(k) is not None), None)
+        hidden, kwargs = hidden_of(args, kwargs)
+        cache = cache_of(kwargs)
         past = 0 if cache is None else int(cache.get_seq_length(self.layer))
         rows, n = hidden.shape[0], hidden.shape[1]
         if past == 0 and n > 1:
@@ -163,22 +173,29 @@ class Engine:
             before = self._kept.get(cache) if cache is not None else None
             if before is None:
                 before = torch.ones(rows, past, dtype=torch.bool, device=hidden.device)
-            self._call = _Call(None, torch.cat([before, new], 1), None)
+            self._call = _Call(None, torch.cat([before, new], 1))
         call = self._call
         shorter = hidden if call.index is None else _gather(hidden, call.index)
-        call.mask = self._mask(shorter, call.real, cache)
+        call.mask = causal_mask(self.config, shorter, call.real, cache, self.layer)
         if cache is not None:
             self._cache = cache
             if cache not in self._kept:
                 self.report.cache_bytes.append(0)
             self._kept[cache] = call.real
-        return module(shorter, **self._shortened(kwargs, call))
+        return self._run(module, shorter, kwargs, call)
 
     def _later(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        hidden, kwargs = _hidden(args, kwargs)
+        hidden, kwargs = hidden_of(args, kwargs)
         if self._call is None:
             raise ModelError(f"layer {self.layer} did not run before the layers above it", where=self.name)
-        return module(hidden, **self._shortened(kwargs, self._call))
+        return self._run(module, hidden, kwargs, self._call)
+
+    def _run(self, module: nn.Module, hidden: Tensor, kwargs: dict[str, Any], call: _Call) -> Any:
+        kwargs = self._shortened(kwargs, call)
+        if call.tokens is None:
+            return module(hidden, **kwargs)
+        with holding(call.tokens):
+            return module(hidden, **kwargs)
 
     def _turn(self, new: Tensor) -> Tensor:
         """Which tokens of a later turn are real. Raises :class:`InputError` where it holds sound."""
@@ -189,18 +206,18 @@ class Engine:
 
     def _prefill(self, module: nn.Module, hidden: Tensor, kwargs: Mapping[str, Any]) -> _Call:
         rows, n = hidden.shape[:2]
-        if self._ids is None or tuple(self._ids.shape) != (rows, n):
+        given = held() or (None if self._ids is None else Tokens(self._ids, self._shown(self._ids)))
+        ids = None if given is None else given.ids
+        if given is None or ids is None or tuple(ids.shape) != (rows, n):
             raise ModelError(
                 "cannot tell which tokens are sound: the network was not called with the tokens of the whole prompt",
                 where=self.name,
                 fix="Call it with input_ids that the processor has widened, in one piece.",
             )
-        real = torch.ones(rows, n, dtype=torch.bool, device=hidden.device)
-        if self._real is not None:
-            real = self._real.to(real)
-        began = _now(hidden)
+        ids, real = ids.to(hidden.device), given.real.to(hidden.device)
+        began = now(hidden)
         stay = real.clone()
-        heard = (self._ids.to(hidden.device) == self.audio_id) & real
+        heard = (ids == self.audio_id) & real
         for i in range(rows):
             stay[i] &= ~heard[i]
             audio = heard[i].nonzero()[:, 0]
@@ -211,13 +228,16 @@ class Engine:
                 self.report.extra.append(told)
             else:
                 self.report.clips.append((0, 0))
-        self.report.scoring_s += _now(hidden) - began
+        self.report.scoring_s += now(hidden) - began
         counts = stay.sum(1)
         width = int(counts.max())
         # Kept tokens stand right, in order; what fills a shorter row is masked.
         order = torch.argsort(stay.to(torch.int8), dim=1, stable=True)[:, n - width :]
         shown = torch.arange(width, device=hidden.device)[None] >= width - counts[:, None]
-        return _Call(order, shown, None)
+        return _Call(order, shown, tokens=Tokens(ids.gather(1, order), shown))
+
+    def _shown(self, ids: Tensor) -> Tensor:
+        return torch.ones_like(ids, dtype=torch.bool) if self._real is None else self._real
 
     def _row(
         self, i: int, audio: Tensor, real: Tensor, hidden: Tensor, module: nn.Module, kwargs: Mapping[str, Any]
@@ -232,15 +252,6 @@ class Engine:
         clips = list(pairwise(edges))
         return Row(audio, clips, after[real[after]], real, hidden[i], module, watched, (cos, sin))
 
-    def _mask(self, hidden: Tensor, real: Tensor, cache: Any) -> Any:
-        from transformers.masking_utils import create_causal_mask
-
-        where = {_cache_argument(create_causal_mask): cache}
-        mask = None if bool(real.all()) else real.to(torch.long)
-        return create_causal_mask(
-            config=self.config, inputs_embeds=hidden, attention_mask=mask, layer_idx=self.layer, **where
-        )
-
     def _shortened(self, kwargs: dict[str, Any], call: _Call) -> dict[str, Any]:
         changed = {**kwargs, "attention_mask": call.mask, "position_ids": None}
         if call.index is not None:
@@ -251,83 +262,21 @@ class Engine:
 @dataclass
 class _Call:
     """One call of the network: which tokens stay ``[B, S']`` (None: all), which keys of layers ``K`` and above are real
-    ``[B, keys]``, and their mask."""
+    ``[B, keys]``, their mask, and, while a prompt is read, what the layers are given."""
 
     index: Tensor | None
     real: Tensor
-    mask: Any
+    mask: Any = None
+    tokens: Tokens | None = None
 
 
 @contextmanager
 def pruning(engine: Engine, watching: Sequence[Action]) -> Iterator[Pruned]:
     """Prune inside. ``watching``: the method's observers, which fill ``engine.watched``. Raises :class:`UsageError`
-    where the network is being pruned already."""
-    if id(engine.network) in _BUSY:
-        raise UsageError("two methods cannot prune one network at once", where=engine.name)
-    _BUSY.add(id(engine.network))
-    try:
-        with hooked(engine.network, engine.sites, [*watching, *engine.actions()]):
-            yield engine.report
-    finally:
-        _BUSY.discard(id(engine.network))
-
-
-#: Networks that are being pruned.
-_BUSY: set[int] = set()
-
-
-def cache_bytes(cache: Any) -> int:
-    """Bytes of all keys and values in a cache of the library."""
-    found = 0
-    for layer in getattr(cache, "layers", ()):
-        for tensor in (getattr(layer, "keys", None), getattr(layer, "values", None)):
-            found += tensor.numel() * tensor.element_size() if isinstance(tensor, Tensor) else 0
-    return found
-
-
-def _audio_id(model: Any, name: str) -> int:
-    found = getattr(model, "audio_token_id", None)
-    if found is None:
-        what = f"prunes audio tokens of an audio language model, and {model.card.name} has none"
-        raise ModelError(what, where=name)
-    return int(found)
-
-
-def _refuse(network: Any, config: Any, name: str) -> None:
-    if network.training:
-        raise UsageError("acts in evaluation mode only", where=name, fix="Call network.eval() first.")
-    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
-    if kinds or (hasattr(config, "sliding_window") and not hasattr(config, "layer_types") and config.sliding_window):
-        what = f"the decoder has layers of other kinds ({', '.join(sorted(kinds)) or 'sliding_attention'})"
-        raise ModelError(what, where=name, fix="Only full attention can be pruned exactly.")
-    if str(getattr(config, "_attn_implementation", "")).startswith("paged"):
-        raise UsageError("a paged cache cannot be pruned", where=name, fix="Load the model with attention=sdpa.")
-
-
-def _padding(mask: Any, ids: Tensor | None) -> Tensor | None:
-    """Which tokens are real ``[B, S]``, from the mask as the network is given it: None for no padding, two-dimensional,
-    or one that ``generate`` has prepared (the last query sees all that is real)."""
-    if isinstance(mask, Mapping):
-        mask = mask.get("full_attention", next(iter(mask.values()), None))
-    if mask is None or ids is None:
-        return None
-    if mask.ndim == 2:
-        return mask.bool()
-    last = mask[:, 0, -1, :]
-    seen = last if last.dtype == torch.bool else last >= 0
-    return seen[:, : ids.shape[1]]
-
-
-def _now(x: Tensor) -> float:
-    """Seconds, once the device has done what it was asked for."""
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
-    return time.perf_counter()
-
-
-def _hidden(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-    rest = {k: v for k, v in kwargs.items() if k != "hidden_states"}
-    return (args[0] if args else kwargs["hidden_states"]), rest
+    where the network is being pruned at this layer or a higher one already."""
+    actions = [*watching, *engine.actions()]
+    with taking(engine.network, engine.layer, engine.name), hooked(engine.network, engine.sites, actions):
+        yield engine.report
 
 
 def _gather(hidden: Tensor, index: Tensor) -> Tensor:
@@ -339,10 +288,3 @@ def _along(x: Tensor, index: Tensor) -> Tensor:
     x = x.expand(*x.shape[:-3], len(index), *x.shape[-2:])
     wide = index[..., None].expand(*index.shape, x.shape[-1])
     return x.gather(-2, wide.expand_as(x[..., : index.shape[1], :]))
-
-
-def _cache_argument(function: Any) -> str:
-    import inspect
-
-    known = inspect.signature(function).parameters
-    return next(name for name in _CACHE if name in known)

@@ -25,5 +25,6 @@ def site_map(family: str, path: str, n_layers: int, *, fused: bool, audio: Site 
         *inside(attention, "token"),
         *parts(attention, f"{layer}.mlp", TOKENS),
     )
-    before = (audio,) if audio is not None else ()
+    turns = Site("positions", f"{path}.rotary_emb", "input", "position_ids", doc="positions that become angles")
+    before = (audio, turns) if audio is not None else (turns,)
     return SiteMap(family, n_layers, (*before, *layers, Site("final", f"{path}.norm", axes=TOKENS, doc="final norm")))

@@ -1,0 +1,1 @@
+"""Fewer keys and values in a decoder's cache: one engine, one file per method."""
