@@ -6,7 +6,7 @@ Each checkpoint is written once per session and loaded as a user's folder would 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from otoscope.core.audio import Audio
+from otoscope.core.nouns import Prompt
 from otoscope.models.audiolms.hf import PretrainedAudioLM
 from otoscope.models.resolve import load
 
 FAMILIES = ("qwen2_audio", "qwen2_5_omni", "voxtral", "audioflamingo3", "phi4_multimodal")
 
-__all__ = ["FAMILIES", "build", "clip", "family", "model", "written"]
+__all__ = ["FAMILIES", "build", "clip", "family", "inputs_of", "model", "written"]
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +65,15 @@ def clip() -> Callable[..., Audio]:
         return Audio((0.1 * slow * x).astype(np.float32), rate)
 
     return make
+
+
+#: Batches that were laid out before: an extractor of 300 s is the slowest part of a small model.
+_LAID: dict[Any, Any] = {}
+
+
+def inputs_of(lm: PretrainedAudioLM, prompts: Sequence[Prompt]) -> dict[str, Any]:
+    """``lm.prepare(prompts).inputs``, made once."""
+    key = (lm.card.name, *((p.text, *(c.digest() for c in p.audio)) for p in prompts))
+    if key not in _LAID:
+        _LAID[key] = lm.prepare(prompts).inputs
+    return dict(_LAID[key])

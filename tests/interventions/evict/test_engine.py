@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from audiolm_fixtures import inputs_of
 
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.nouns import Prompt
@@ -32,7 +33,7 @@ def asked(clip, n: int) -> list[Prompt]:
 
 def logits(lm, prompts, n: int = 4, **how: Any) -> torch.Tensor:
     """``[n, B, V]`` of the library's own ``generate``."""
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     settings = {"do_sample": False, "num_beams": 1, "eos_token_id": None, **how}
     with torch.inference_mode():
         out = lm.network.generate(
@@ -99,7 +100,7 @@ def masked(network: Any, real: torch.Tensor, left: dict[Any, list[tuple[int, tor
 def both(lm, prompts, method, monkeypatch, n: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     with recording(monkeypatch) as left, method.on(lm):
         ours = logits(lm, prompts, n)
-    real = lm.prepare(prompts).inputs["attention_mask"].bool()
+    real = inputs_of(lm, prompts)["attention_mask"].bool()
     assert len(left) == lm.sites.n_layers
     with masked(lm.network, real, left):
         theirs = logits(lm, prompts, n)
@@ -171,7 +172,7 @@ def test_keeping_all_is_the_bare_model(family, loaded, clip, every) -> None:
 
 def test_memory_is_freed_and_counted(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni"), asked(clip, 1)
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     n = inputs["input_ids"].shape[1]
     kept = -(-3 * n // 10)
     with torch.inference_mode(), Random(0.3).on(lm) as report:
@@ -196,7 +197,7 @@ def test_memory_is_freed_and_counted(loaded, clip) -> None:
 
 def test_a_cache_stays_in_its_budget_while_answering(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni"), asked(clip, 1)
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     n = inputs["input_ids"].shape[1]
     how = {"max_new_tokens": 13, "min_new_tokens": 13, "do_sample": False, "return_dict_in_generate": True}
     with torch.inference_mode(), resolve_intervention("evict/tova:keep=0.5,every=4").on(lm) as report:
@@ -209,12 +210,12 @@ def test_scopes_leave_the_text_alone(loaded, clip, monkeypatch) -> None:
     lm = loaded("qwen2_5_omni")
     prompt = Prompt("compare.", (clip(0, 0.8), clip(1, 2.4)))
     spans = lm.generate([prompt], 1)[0].spans
-    n = lm.prepare([prompt]).inputs["input_ids"].shape[1]
+    n = inputs_of(lm, [prompt])["input_ids"].shape[1]
     text = [i for i in range(n) if not any(a <= i < b for a, b in spans)]
     for name in METHODS:
         for scope in ("audio", "clip"):
             with recording(monkeypatch) as left, resolve_intervention(f"{name}:keep=0.25,scope={scope}").on(lm) as told:
-                lm.generate([prompt], 1)
+                logits(lm, [prompt], 1)
             audio = sum(b - a for a, b in spans)
             wanted = [-(-(b - a) // 4) for a, b in spans] if scope == "clip" else [-(-audio // 4)]
             for ((_, stays),) in left.values():
@@ -238,18 +239,18 @@ def test_beams(family, loaded, clip, name, monkeypatch) -> None:
     lm, prompts = loaded(family), asked(clip, 2)
     how = {"max_new_tokens": 6, "do_sample": False, "num_beams": 2}
     with torch.inference_mode(), resolve_intervention(name).on(lm):
-        together = lm.network.generate(**lm.prepare(prompts).inputs, **how)
-        alone = [lm.network.generate(**lm.prepare([p]).inputs, **how)[0] for p in prompts]
-    width = lm.prepare(prompts).width
+        together = lm.network.generate(**inputs_of(lm, prompts), **how)
+        alone = [lm.network.generate(**inputs_of(lm, [p]), **how)[0] for p in prompts]
+    width = inputs_of(lm, prompts)["input_ids"].shape[1]
     if not lm.card.breaks:
         for b, row in enumerate(alone):
-            new = row[lm.prepare([prompts[b]]).width :]
+            new = row[inputs_of(lm, [prompts[b]])["input_ids"].shape[1] :]
             assert together[b, width : width + len(new)].tolist() == new.tolist()
 
 
 def test_a_second_turn_goes_on_from_the_evicted_cache(loaded, clip, monkeypatch) -> None:
     lm, prompts = loaded("qwen2_5_omni"), asked(clip, 2)
-    inputs, more = dict(lm.prepare(prompts).inputs), torch.tensor([[65, 66, 67, 68], [69, 70, 71, 72]])
+    inputs, more = inputs_of(lm, prompts), torch.tensor([[65, 66, 67, 68], [69, 70, 71, 72]])
     how = {"max_new_tokens": 3, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
 
     def talk() -> torch.Tensor:
@@ -271,7 +272,7 @@ def test_a_second_turn_goes_on_from_the_evicted_cache(loaded, clip, monkeypatch)
 
 def test_refusals(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni"), asked(clip, 1)
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     for wrong in ("keep=0", "scope=song", "every=-1", "every=2,scope=audio", "seed=1,kep=2"):
         with pytest.raises(UsageError):
             resolve_intervention(f"evict/random:{wrong}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from audiolm_fixtures import inputs_of
 
 from otoscope.core.nouns import Prompt
 from otoscope.interventions.catalogue import resolve_intervention
@@ -39,7 +40,7 @@ def prompts_of(clip) -> list[Prompt]:
 
 def observed(lm, prompts) -> dict[tuple[int, int], Seen]:
     """What the bare network does, by layer and prompt."""
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     layers, projected, positions = lm.network.get_decoder().layers, {}, []
     handles = []
     for i, layer in enumerate(layers):
@@ -106,8 +107,8 @@ def spied(lm, name: str, prompts, monkeypatch) -> dict[tuple[int, int], tuple[to
 
     monkeypatch.setattr(kind, "scores", scores)
     monkeypatch.setattr(kind, "kept", kept)
-    with method.on(lm):
-        lm.generate(prompts, 1)
+    with method.on(lm), torch.inference_mode():
+        lm.network.generate(**inputs_of(lm, prompts), max_new_tokens=1, do_sample=False)
     n = len(prompts)
     return {(i, k % n): (s, stays) for k, (i, s, stays) in enumerate(found)}
 

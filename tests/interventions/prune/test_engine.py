@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from audiolm_fixtures import inputs_of
 
 from otoscope.core.errors import InputError, ModelError, UsageError
 from otoscope.core.nouns import Prompt
@@ -65,7 +66,7 @@ def asked(clip, n: int) -> list[Prompt]:
 
 def logits(lm, prompts, n: int = 4, **how: Any) -> torch.Tensor:
     """``[n, B, V]`` of the library's own ``generate``."""
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     settings = {"do_sample": False, "num_beams": 1, "eos_token_id": None, **how}
     with torch.inference_mode():
         out = lm.network.generate(
@@ -76,7 +77,7 @@ def logits(lm, prompts, n: int = 4, **how: Any) -> torch.Tensor:
 
 def left_out(lm, prompts, rows) -> tuple[torch.Tensor, torch.Tensor]:
     """Which tokens are real and which are not dropped, from what the method recorded."""
-    real = lm.prepare(prompts).inputs["attention_mask"].bool()
+    real = inputs_of(lm, prompts)["attention_mask"].bool()
     seen = torch.ones_like(real)
     for i, (audio, kept) in enumerate(rows):
         seen[i, audio] = False
@@ -156,7 +157,7 @@ def test_answers_and_the_report(family, loaded, clip) -> None:
 
 def test_the_cache_is_shorter_above_the_layer_only(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni", "sdpa"), asked(clip, 1)
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     with torch.inference_mode(), Random(0.3, K).on(lm) as report:
         out = lm.network.generate(**inputs, max_new_tokens=1, do_sample=False, return_dict_in_generate=True)
         cache = out.past_key_values
@@ -171,7 +172,7 @@ def test_beams(family, loaded, clip) -> None:
     """Two beams under pruning are two beams under masking."""
     lm, prompts = loaded(family, "sdpa"), asked(clip, 2)
     method = Recorded(0.3, K)
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     how = {"max_new_tokens": 5, "do_sample": False, "num_beams": 2}
     with torch.inference_mode():
         with method.on(lm):
@@ -198,7 +199,7 @@ def test_a_static_cache(family, loaded, clip) -> None:
 def test_a_second_turn_goes_on_from_the_pruned_cache(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni", "sdpa"), asked(clip, 1)
     method, more = Recorded(0.3, K), torch.tensor([[65, 66, 67, 68]])
-    inputs = dict(lm.prepare(prompts).inputs)
+    inputs = inputs_of(lm, prompts)
     how = {"max_new_tokens": 3, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
 
     def talk() -> torch.Tensor:
@@ -225,7 +226,7 @@ def test_a_prompt_without_sound_is_left_alone(loaded, clip) -> None:
     with method.on(lm) as report:
         ours = logits(lm, prompts)
     assert report.clips[0] == (0, 0)
-    real = lm.prepare(prompts).inputs["attention_mask"].bool()
+    real = inputs_of(lm, prompts)["attention_mask"].bool()
     seen = torch.ones_like(real)
     ((audio, kept),) = method.rows
     seen[1, audio] = False
@@ -248,7 +249,7 @@ def test_each_clip_has_its_share(loaded, clip) -> None:
 
 def test_refusals(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni", "sdpa"), asked(clip, 1)
-    inputs = lm.prepare(prompts).inputs
+    inputs = inputs_of(lm, prompts)
     for layer in (0, 4, True):
         with pytest.raises(UsageError, match="not from 1 to 3"), Random(0.5, layer).on(lm):
             pass
@@ -281,7 +282,7 @@ def test_refusals(loaded, clip) -> None:
 
 def test_a_later_turn_with_sound_is_refused(loaded, clip) -> None:
     lm = loaded("qwen2_5_omni", "sdpa")
-    inputs = lm.prepare(asked(clip, 1)).inputs
+    inputs = inputs_of(lm, asked(clip, 1))
     with torch.inference_mode(), Random(0.5).on(lm):
         out = lm.network.generate(**inputs, max_new_tokens=1, return_dict_in_generate=True, do_sample=False)
         with pytest.raises(InputError, match="later turn with sound"):
