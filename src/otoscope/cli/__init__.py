@@ -25,6 +25,7 @@ VERBS = {
     "report": "Write the run's page: one HTML file that needs no network.",
     "convert": "Write a published checkpoint as safetensors; say what became of every tensor.",
     "merge": "Join the directories of a run that was done in shards.",
+    "build": "Build a benchmark on long audio from clips of your own.",
     "data": "Look at audio data and benchmarks; export stimuli for models that run elsewhere.",
 }
 

@@ -12,6 +12,7 @@ from otoscope.core.nouns import Condition, Task
 from otoscope.core.registry import Registry, suggestions
 from otoscope.tasks.audiomarathon.kinds import KINDS
 from otoscope.tasks.conditions import Chain
+from otoscope.tasks.longaudio.families import FAMILIES
 from otoscope.tasks.probes.catalog import xares_tasks
 
 TASKS = Registry("task", "otoscope.tasks")
@@ -26,6 +27,9 @@ for _key, _kind in KINDS.items():
         f"otoscope.tasks.audiomarathon.task:{_key.capitalize()}",
         f"AudioMarathon: {_kind.title} ({_kind.source})",
     )
+
+for _key, _family in FAMILIES.items():
+    TASKS.add(f"longaudio/{_key}", f"otoscope.tasks.longaudio.task:{_key.capitalize()}", f"long audio: {_family.title}")
 
 for _name, _about in (
     ("digits", "spoken digits, the package's voices (speech)"),

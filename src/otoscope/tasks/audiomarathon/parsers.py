@@ -144,10 +144,11 @@ def _named(task: str, text: str, options: Sequence[str]) -> int | None:
 def class_of(task: str, option: str) -> str | None:
     """The class that an option of a task with classes stands for; None where none can be told."""
     text = _plain(option)
-    exact = [c for c in KINDS[task].classes if _plain(c) == text]
+    classes = KINDS[task].classes if task in KINDS else ()  # tasks of other benchmarks have none
+    exact = [c for c in classes if _plain(c) == text]
     if exact:
         return exact[0]
-    hits = [c for c in KINDS[task].classes if re.search(rf"\b{re.escape(_plain(c))}\b", text)]
+    hits = [c for c in classes if re.search(rf"\b{re.escape(_plain(c))}\b", text)]
     hits = [c for c in hits if not any(c != d and _plain(c) in _plain(d) for d in hits)]
     return hits[0] if len(hits) == 1 else None
 

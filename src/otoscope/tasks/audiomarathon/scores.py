@@ -8,6 +8,7 @@ and is left out of the official ones, as in the publication. Rows of a transcrip
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -119,10 +120,12 @@ def _accuracy_of_words(c: Columns, **how: Any) -> float | None:
     return None if found is None else 100 - found
 
 
-def measures(kind: Kind) -> list[Measure]:
-    """``score`` is the task's share of the means: macro F1 of classes (of letters where there are no classes) with
-    unreadable replies wrong, or 100 less the word error rate. ``score_official`` is the publication's."""
-    return [*(_of_transcripts() if kind.free else _of_choices(kind)), *cost_measures()]
+def measures(kind: Kind, by: tuple[str, ...] = ()) -> list[Measure]:
+    """Of a task, for each combination of the factors ``by``. ``score`` is the task's share of the means: macro F1 of
+    classes (of letters where there are no classes) with unreadable replies wrong, or 100 less the word error rate.
+    ``score_official`` is the publication's."""
+    found = [*(_of_transcripts() if kind.free else _of_choices(kind)), *cost_measures()]
+    return [replace(m, by=by) for m in found] if by else found
 
 
 def _of_choices(kind: Kind) -> list[Measure]:
