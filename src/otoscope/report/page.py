@@ -18,12 +18,17 @@ from otoscope.report.section import Section
 from otoscope.report.sections.bmld.section import bmld
 from otoscope.report.sections.failures import failures
 from otoscope.report.sections.generic import generic
+from otoscope.report.sections.longaudio.section import longaudio
 from otoscope.report.sections.provenance import provenance
 from otoscope.report.sections.separation.section import separation
 from otoscope.results.scoring import Score
 
 #: Sections of a family of tasks (the part of the name before the slash). A later study adds its line here.
-SECTIONS: Mapping[str, Callable[[Run], list[Section]]] = {"bmld": bmld, "separation": separation}
+SECTIONS: Mapping[str, Callable[[Run], list[Section]]] = {
+    "bmld": bmld,
+    "separation": separation,
+    "longaudio": longaudio,
+}
 
 
 def write_report(

@@ -33,10 +33,13 @@ class Heat:
     bounds: Sequence[int]
     ticks: Sequence[tuple[int, str]]
     colour: str = "c1"
+    limits: tuple[float, float] | None = None  # of the shades, where maps are to be read beside each other
 
     @property
     def span(self) -> tuple[float, float]:
         """The values of the faintest and of the darkest shade."""
+        if self.limits is not None:
+            return self.limits
         return float(np.nanmin(self.values)), float(np.nanmax(self.values))
 
 
