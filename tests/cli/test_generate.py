@@ -59,3 +59,18 @@ def test_mistakes(written, sound, change, code, word) -> None:
     found = generate(model, audio, "--ask", "what?", "--max-new-tokens", 1, *change.get("more", ()))
     assert found.returncode == code, found.stderr
     assert word in found.stderr
+
+
+def test_a_pruner_and_an_evictor_at_once(written, sound) -> None:
+    both = "prune/frame:keep=0.5+evict/knorm:keep=0.4"
+    asked = ("--ask", "what?", "--max-new-tokens", 4, "--intervention", both)
+    found = generate(written("qwen2_5_omni"), sound, *asked, "--json")
+    assert found.returncode == 0, found.stderr
+    bare, under = json.loads(found.stdout)
+    did = under["did"]
+    assert under["intervention"] == both
+    assert did["kept_audio_tokens"] == -(-bare["tokens"]["audio"] // 2)
+    assert did["cache_bytes_after"] < 0.5 * did["cache_bytes_before"]
+    twice = generate(written("qwen2_5_omni"), sound, *asked[:-1], "evict/knorm+evict/tova")
+    assert twice.returncode == 2
+    assert "cannot both evict" in twice.stderr

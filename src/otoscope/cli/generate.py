@@ -14,13 +14,16 @@ from otoscope.cli._common import json_option, print_json, print_table
 Examples:
   otoscope generate ./my-audio-lm meeting.wav --ask "What is decided?"
   otoscope generate ./my-audio-lm street.flac --ask "What do you hear?" --intervention prune/fastv:keep=0.3
-  otoscope generate ./my-audio-lm a.wav b.wav --ask "Which is louder?" --intervention prune/frame --json"""
+  otoscope generate ./my-audio-lm a.wav b.wav --ask "Which is louder?" --intervention prune/frame --json
+  otoscope generate ./my-audio-lm meeting.wav --ask "Who speaks?" --intervention prune/frame:keep=0.5+evict/snapkv"""
 )
 @click.argument("model")
 @click.argument("audio", nargs=-1, required=True)
 @click.option("--ask", "question", required=True, help="What is asked, after the sound.")
 @click.option("--system", help="System message [default: the checkpoint's own].")
-@click.option("--intervention", "interventions", multiple=True, help="Ask under this as well (repeatable).")
+@click.option(
+    "--intervention", "interventions", multiple=True, help="Ask under this as well (repeatable; a+b: both at once)."
+)
 @click.option("--max-new-tokens", default=256, show_default=True, help="Longest answer.")
 @json_option
 def command(

@@ -60,15 +60,20 @@ class Composed(Acting):
 
 
 def compose(parts: Sequence[Intervention]) -> Intervention:
-    """``parts`` as one; the empty intervention adds nothing. Raises :class:`UsageError` on a part that does not act
-    through sites."""
+    """``parts`` as one; the empty intervention adds nothing. Raises :class:`UsageError` on a part that neither acts
+    through sites nor nests (pruners and evictors do)."""
+    from otoscope.interventions.stacked import Ranked, stack
+
     real = [p for p in parts if not isinstance(p, NoIntervention)]
-    if not real:
-        return NoIntervention()
+    if len(real) < 2:
+        return real[0] if real else NoIntervention()
     for part in real:
-        if not isinstance(part, Acting):
+        if not isinstance(part, Acting | Ranked):
             raise UsageError(f"{dict(part.identity())} cannot be composed: it does not act through named sites")
-    return real[0] if len(real) == 1 else Composed(tuple(p for p in real if isinstance(p, Acting)))
+    acting = tuple(p for p in real if isinstance(p, Acting))
+    ranked = [p for p in real if isinstance(p, Ranked)]
+    outer = acting if len(acting) < 2 else (Composed(acting),)
+    return stack([*outer, *ranked]) if ranked else outer[0]
 
 
 def layer_list(layers: Any, where: str) -> tuple[int, ...] | None:

@@ -129,10 +129,12 @@ def places(sites: SiteMap, name: str, layers: Sequence[int] | int | None = None)
 
 
 def within(start: float = 0.0, end: float = 1.0) -> When:
-    """When flow time is in ``[start, end)``, or anything up to 1 where ``end`` is 1. Raises :class:`ModelError` where
-    nobody says the time."""
+    """When flow time is in ``[start, end)``, or anything up to 1 where ``end`` is 1. From 0 to 1 is always, also in
+    networks without a flow; else it raises :class:`ModelError` where nobody says the time."""
 
     def due(tick: Tick) -> bool:
+        if start <= 0.0 and end >= 1.0:
+            return True
         if tick.time is None:
             raise ModelError("flow time is not known here", fix="The site map must name the network's time argument.")
         return start <= tick.time and (tick.time < end or end >= 1.0)
@@ -199,14 +201,16 @@ class _Wrapper:
 
     def _act(self, *args: Any, **kwargs: Any) -> Any:
         stacks, tick = [s for s in self.stacks if isinstance(s, _Stack)], clock.now()
+        # A skip that asks for the computation is in the middle of a call whose inputs and outputs are seen to already.
+        asked = any(skip is running for running in _RUNNING.get() for stack in stacks for skip in stack.skips)
         for stack in stacks:
             stack.calls += 1
-            for action in stack.inputs:
+            for action in () if asked else stack.inputs:
                 if _due(action, tick):
                     args, kwargs = _replace_input(self.module, action, args, kwargs)
         value = self._compute(stacks, tick, args, kwargs)
         for stack in stacks:
-            for action in stack.outputs:
+            for action in () if asked else stack.outputs:
                 if _due(action, tick):
                     value = _replace_output(action, value)
         return value

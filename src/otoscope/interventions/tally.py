@@ -35,7 +35,9 @@ class Tally:
     _saved_maps: float = 0.0
 
     def actions(self, sites: Any) -> list[Action]:
-        """What it watches: the state and the embedded memory of every evaluation."""
+        """What it watches: the state and the embedded memory of every evaluation, where there are such."""
+        if not {"state", "memory_embedded"} <= {site.name for site in sites.sites}:
+            return []
         return [
             Observe(places(sites, "state")[0], self._saw_state),
             Observe(places(sites, "memory_embedded")[0], self._saw_memory),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from otoscope.core.errors import UsageError
+from otoscope.interventions.decoder import EVICTS
 from otoscope.interventions.prune.budget import check_keep, top
 
 Scope = Literal["prompt", "audio", "clip"]
@@ -69,6 +70,11 @@ class Evictor:
     def identity(self) -> Mapping[str, Any]:
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return {"class": self.name, "version": self.version, **own}
+
+    @property
+    def rank(self) -> float:
+        """Where it stands among methods that nest."""
+        return EVICTS
 
     @property
     def last(self) -> int | None:

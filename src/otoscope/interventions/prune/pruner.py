@@ -40,6 +40,11 @@ class Pruner:
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return {"class": self.name, "version": self.version, **own}
 
+    @property
+    def rank(self) -> float:
+        """Where it stands among methods that nest."""
+        return self.layer
+
     def watching(self, sites: SiteMap, watched: dict[str, Tensor]) -> list[Action]:
         """Observers that put what the scores need into ``watched``, batch first."""
         return []
