@@ -13,6 +13,7 @@ Examples:
   otoscope check logmel-ipd
   otoscope check file:my_model.py#MyEncoder
   otoscope check ./my-checkpoint:channels=left --json
+  otoscope check ./my-audio-lm
   otoscope check all-nine:init=random"""
 )
 @click.argument("model")
@@ -20,8 +21,8 @@ Examples:
 @json_option
 def command(model: str, trust_remote_code: bool, as_json: bool) -> int:
     """Put MODEL through the conformance suite: is it deterministic, does a batch or padding change its answer, do its
-    length, channels and rate behave as declared? A group such as all-nine is checked member by member. Exit code 1 if
-    a check fails."""
+    length, channels, rate and (of an audio language model) counts and spans behave as declared? A group such as
+    all-nine is checked member by member. Exit code 1 if a check fails."""
     from otoscope.core.naming import parse_spec
     from otoscope.models.conformance import check
     from otoscope.models.groups import expand

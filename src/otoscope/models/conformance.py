@@ -17,7 +17,8 @@ import numpy as np
 from otoscope.core.audio import Audio
 from otoscope.core.errors import OtoscopeError
 from otoscope.core.identity import canonical
-from otoscope.core.nouns import Card, Separator
+from otoscope.core.nouns import AudioLM, Card, Separator
+from otoscope.models.audiolm_checks import AUDIOLM_CHECKS
 from otoscope.models.checks import RATE, Check, verdict
 from otoscope.models.encoder_checks import ENCODER_CHECKS
 from otoscope.models.encoders.view import EncoderView
@@ -27,7 +28,8 @@ __all__ = ["Check", "check"]
 
 
 def check(model: Any) -> list[Check]:
-    """Every check on ``model`` (a name, an encoder, observer or separator, or what can be adapted), in a fixed order.
+    """Every check on ``model``, in a fixed order: a name, an encoder, observer, separator or audio language model, or
+    what can be adapted.
 
     A model that cannot even be loaded gives one failed check. Raises :class:`UsageError` on a wrong name.
     """
@@ -44,6 +46,8 @@ def check(model: Any) -> list[Check]:
         checks = ENCODER_CHECKS
     elif isinstance(resolved, Separator):
         checks = separator_checks(resolved)
+    elif isinstance(resolved, AudioLM):
+        checks = AUDIOLM_CHECKS
     identity: tuple[str, Callable[[Any], Check]] = ("identity", partial(_identity, use=checks[0][1]))
     for name, function in (identity, *checks):
         results.append(_declared(_guarded(name, function, resolved), resolved.card))
