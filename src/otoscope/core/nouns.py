@@ -325,7 +325,8 @@ class Fitted(Intervention, Protocol):
         ...
 
     def learn(self, model: Model, calls: Sequence[Callable[[], Any]]) -> Mapping[str, Any]:
-        """JSON of what is learned; each of ``calls`` runs the model on one calibration item."""
+        """JSON of what is learned; each of ``calls`` runs the model on one calibration item, whose task may say its
+        ``domain``."""
         ...
 
     def given(self, learned: Mapping[str, Any]) -> Intervention:

@@ -78,6 +78,8 @@ def answered(
     kept: str | None = None
     if isinstance(bench.intervention, NoIntervention):
         found = reply
+        if (per_token := getattr(bench.model, "cache_bytes_per_token", None)) is not None:
+            done["cache_bytes"] = float(per_token * (reply.tokens.prompt + reply.steps))
         if request.against_bare:
             prompt = prompt_of(asked, request, bench.model)
             kept = keep_reply(reply, output_key(bench.model, prompt, request.max_new_tokens), outputs)

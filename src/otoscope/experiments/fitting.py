@@ -73,9 +73,7 @@ def fitted(
     assert isinstance(intervention, Fitted)
     key = _key(intervention.learns(), model_identity, calibration.identity())
     if (found := kept.output(key)) is None:
-        calls = [
-            lambda task=task, item=item: _call(model, task, item) for task, items in calibration.parts for item in items
-        ]
+        calls = [Call(model, task, item) for task, items in calibration.parts for item in items]
         learned = intervention.learn(model, calls)
         found = {"learned": np.frombuffer(canonical(learned).encode("utf-8"), dtype=np.uint8)}
         kept.keep_output(key, found)
@@ -98,8 +96,24 @@ def _read(found: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
+@dataclass(frozen=True, eq=False)
+class Call:
+    """Runs the model on a calibration item when it is called. ``domain`` is the task's word for what it asks about
+    (``semantic``, ``acoustic``), None where it has none."""
+
+    model: Any
+    task: Task
+    item: Item
+
+    @property
+    def domain(self) -> str | None:
+        return getattr(self.task, "domain", None)
+
+    def __call__(self) -> Any:
+        return _call(self.model, self.task, self.item)
+
+
 def _call(model: Any, task: Task, item: Item) -> Any:
-    """Run ``model`` on a calibration item."""
     request = task.request(item, model.card)
     if not isinstance(request, Separate | Generate):
         raise InputError("only separators and audio language models can be fitted on a task's items", where=item.id)

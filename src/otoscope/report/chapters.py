@@ -18,12 +18,18 @@ from otoscope.report.headline import Headline
 from otoscope.report.html import document, environment, write_page
 from otoscope.report.page import sections_of
 from otoscope.report.run import Run
+from otoscope.report.sections.audiomarathon.section import headline as audiomarathon
 from otoscope.report.sections.bmld.headline import headline as bmld
 from otoscope.report.sections.longaudio.section import headline as longaudio
 from otoscope.report.sections.separation.headline import headline as separation
 from otoscope.report.tables import factor_names, interval, score_table, significant
 
-HEADLINES: Mapping[str, Callable[[Run], Headline]] = {"bmld": bmld, "separation": separation, "longaudio": longaudio}
+HEADLINES: Mapping[str, Callable[[Run], Headline]] = {
+    "bmld": bmld,
+    "separation": separation,
+    "longaudio": longaudio,
+    "audiomarathon": audiomarathon,
+}
 #: Scores in the table of a study without a headline of its own.
 _FIRST = 12
 #: What in a chapter's markup names or points to an element.

@@ -15,6 +15,7 @@ from otoscope.core.naming import parse_spec
 from otoscope.report.html import document, write_page
 from otoscope.report.run import Run
 from otoscope.report.section import Section
+from otoscope.report.sections.audiomarathon.section import audiomarathon
 from otoscope.report.sections.bmld.section import bmld
 from otoscope.report.sections.failures import failures
 from otoscope.report.sections.generic import generic
@@ -25,6 +26,7 @@ from otoscope.results.scoring import Score
 
 #: Sections of a family of tasks (the part of the name before the slash). A later study adds its line here.
 SECTIONS: Mapping[str, Callable[[Run], list[Section]]] = {
+    "audiomarathon": audiomarathon,
     "bmld": bmld,
     "separation": separation,
     "longaudio": longaudio,

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from otoscope.tasks.audiomarathon.published import means, published
-from otoscope.tasks.audiomarathon.scores import f1
+from otoscope.tasks.audiomarathon.scores import f1, f1_of_means
 from otoscope.tasks.transcripts import normalised, word_errors
 
 
@@ -18,6 +18,20 @@ def test_f1_is_scikit_learns(average: str) -> None:
         true, said = rng.integers(0, 4, 50), rng.integers(0, 4, 50)
         ours = f1(true, said, range(4), average)
         assert ours == pytest.approx(100 * f1_score(true, said, average=average, labels=sorted({*true, *said})))
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+@pytest.mark.parametrize("drop", [False, True])
+def test_f1_as_a_function_of_means_is_f1(average: str, drop: bool) -> None:
+    rng = np.random.default_rng(2)
+    how = f1_of_means("true", "said", 5, average, drop)
+    for _ in range(20):
+        true, said = rng.integers(0, 4, 40), rng.integers(-1, 4, 40)
+        kept = (said >= 0) | (not drop)
+        columns = type("C", (dict,), {"n": 40})({"true": true, "said": said})
+        found = how.combine(*how.values(columns).mean(1))
+        classes = sorted({*true[kept].tolist(), *said[kept].tolist()} - {-1})
+        assert float(found) == pytest.approx(f1(true[kept], said[kept], classes, average))
 
 
 def test_a_constant_answer_on_two_balanced_classes_gets_a_third() -> None:

@@ -9,7 +9,7 @@ those before the rotary embedding, so that nearness to the text does not count. 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,10 +35,11 @@ Transform = Literal["none", "rank", "zscore"]
 
 @dataclass(frozen=True)
 class HeadRouter(Pruner):
-    """``profile``: a JSON file (:func:`fit_profile` writes what goes in); without one all heads weigh the same, with a
-    warning. Ablations: ``weights`` (``hard`` takes the nearest family's, ``shuffled`` permutes the routed ones by
-    ``seed``; an oracle is the family's own name), ``rope``, ``rows``, and ``transform`` of each head's map before the
-    sum, because one very peaked head can outvote all others."""
+    """``profile``: a JSON file (:func:`fit_profile` writes what goes in); without one it is fitted in a run that names
+    ``fit_on``, and elsewhere all heads weigh the same, with a warning. Ablations: ``weights`` (``hard`` takes the
+    nearest family's, ``shuffled`` permutes the routed ones by ``seed``; an oracle is the family's own name), ``rope``,
+    ``rows``, and ``transform`` of each head's map before the sum, because one very peaked head can outvote all
+    others."""
 
     name: ClassVar[str] = "headrouter"
     profile: str | None = None
@@ -59,9 +60,32 @@ class HeadRouter(Pruner):
         own = {k: v for k, v in super().identity().items() if k not in ("profile", "learned_")}
         return own | {"given": None if self.heads is None else self.heads.to_json()}
 
-    def given(self, profile: Profile) -> HeadRouter:
+    @property
+    def needs_fit(self) -> bool:
+        """In a run its profile is fitted on calibration items, unless a file is named or none is needed."""
+        return self.heads is None and self.weights != "uniform"
+
+    def learns(self) -> Mapping[str, Any]:
+        return {"class": "head-profile", "version": 1, "layer": self.layer, "rope": self.rope, "rows": self.rows}
+
+    def learn(self, model: Any, calls: Sequence[Callable[[], Any]]) -> dict[str, Any]:
+        """A statistic profile from calibration items whose tasks say that they are semantic or acoustic."""
+        method = _Probe(keep=1.0, layer=self.layer, weights="uniform", rope=self.rope, rows=self.rows)
+        observed: dict[str, list[tuple[Any, Any]]] = {}
+        with method.on(model):
+            for call in calls:
+                call()
+                found = [(s.selectivity, s.responsiveness) for s in method.seen]
+                pairs = [tuple(x.double().cpu().numpy() for x in both) for both in found]
+                observed.setdefault(getattr(call, "domain", None) or MIXED, []).extend(pairs)  # type: ignore[arg-type]
+                method.seen.clear()
+        counts = {name: len(items) for name, items in observed.items()}
+        about = {"kind": "statistic", "model": dict(model.identity()), "n_prompts": counts}
+        return build(observed, shape_of(model, self.layer), about).to_json()
+
+    def given(self, learned: Mapping[str, Any] | Profile) -> HeadRouter:
         """This method with a profile in memory."""
-        return replace(self, learned_=profile.to_json())
+        return replace(self, learned_=learned.to_json() if isinstance(learned, Profile) else learned)
 
     @cached_property
     def heads(self) -> Profile | None:

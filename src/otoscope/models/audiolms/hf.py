@@ -172,6 +172,16 @@ class PretrainedAudioLM:
         return decoder.site_map(network.config.model_type, path, layers, fused=family.fused, audio=audio)
 
     @property
+    def cache_bytes_per_token(self) -> int:
+        """Bytes of keys and values that one token of the bare model costs, over all layers."""
+        config = self.network.config.get_text_config(decoder=True)
+        heads = int(config.num_attention_heads)
+        width = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
+        kept = int(getattr(config, "num_key_value_heads", None) or heads)
+        size = devices.torch_dtype(self.checkpoint.dtype).itemsize
+        return 2 * int(config.num_hidden_layers) * kept * width * size
+
+    @property
     def audio_token_id(self) -> int:
         """The token that stands where sound goes in."""
         return self.family.audio_id

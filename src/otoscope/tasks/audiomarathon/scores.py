@@ -7,7 +7,7 @@ and is left out of the official ones, as in the publication. Rows of a transcrip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.nouns import Answered, Row
-from otoscope.results.scoring import Columns, Measure
+from otoscope.results.scoring import Columns, Measure, OfMeans
 from otoscope.tasks.answers import cost_measures, cost_rows
 from otoscope.tasks.audiomarathon.kinds import Kind
 from otoscope.tasks.audiomarathon.layout import Entry
@@ -95,29 +95,66 @@ def f1(true: Ints, chosen: Ints, classes: Sequence[int], average: str = "macro")
     return 100 * float(np.average(scores, weights=weights))
 
 
-def _f1_of(c: Columns, true: str, chosen: str, average: str, drop: bool) -> float | None:
-    t, p = c[true].astype(np.int64), c[chosen].astype(np.int64)
-    if drop:
-        t, p = t[p >= 0], p[p >= 0]
-    return f1(t, p, sorted(set(t.tolist()) | {x for x in p.tolist() if x >= 0}), average)
+def f1_of_means(true: str, chosen: str, classes: int, average: str = "macro", drop: bool = False) -> OfMeans:
+    """:func:`f1` of two columns as a function of means: per class how often it is hit, said and true. ``drop`` leaves
+    out replies without a choice. A Python call per draw would make a page of many interventions take many minutes."""
+    terms: list[Callable[[Columns], NDArray[Any]]] = []
+    for k in range(classes):
+        terms += [
+            partial(_hit, true, chosen, k, drop),
+            partial(_is, chosen, chosen, k, drop),
+            partial(_is, true, chosen, k, drop),
+        ]
+    return OfMeans(tuple(terms), partial(_f1_combined, average=average))
 
 
-def _percent(c: Columns, name: str) -> float:
-    return 100 * float(np.mean(c[name]))
+def _hit(true: str, chosen: str, k: int, drop: bool, c: Columns) -> NDArray[Any]:
+    return (c[true] == k) & (c[chosen] == k)
 
 
-def _word_rate(c: Columns, errors: str, words: str, per_item: bool, drop: bool) -> float | None:
-    e, w = c[errors], c[words]
-    if drop:
-        e, w = e[c["unparsed"] == 0], w[c["unparsed"] == 0]
-    if not len(w):
-        return None
-    return 100 * float(np.mean(e / w) if per_item else e.sum() / w.sum())
+def _is(what: str, chosen: str, k: int, drop: bool, c: Columns) -> NDArray[Any]:
+    return (c[what] == k) & ((c[chosen] >= 0) | (not drop))
 
 
-def _accuracy_of_words(c: Columns, **how: Any) -> float | None:
-    found = _word_rate(c, **how)
-    return None if found is None else 100 - found
+def _f1_combined(*means: NDArray[Any], average: str) -> NDArray[Any]:
+    hit, said, was = (np.stack(means[i::3]) for i in range(3))
+    there = said + was > 0
+    scores = np.where(there, 2 * hit / np.where(there, said + was, 1), 0)
+    weights = was if average == "weighted" else there.astype(float)
+    return 100 * (scores * weights).sum(0) / weights.sum(0)
+
+
+def _share(name: str) -> OfMeans:
+    return OfMeans((partial(_column, name),), _percent)
+
+
+def _column(name: str, c: Columns) -> NDArray[Any]:
+    return c[name]
+
+
+def _percent(mean: NDArray[Any]) -> NDArray[Any]:
+    return 100 * mean
+
+
+def _word_rate(errors: str, words: str, per_item: bool, drop: bool, accuracy: bool = False) -> OfMeans:
+    """Word errors over words, of all items together or as a mean of items, in percent; or 100 less that."""
+    top = partial(_rate, errors, words, drop) if per_item else partial(_kept, errors, drop)
+    bottom = partial(_kept, None, drop) if per_item else partial(_kept, words, drop)
+    return OfMeans((top, bottom), partial(_ratio, accuracy=accuracy))
+
+
+def _kept(name: str | None, drop: bool, c: Columns) -> NDArray[Any]:
+    there = np.ones(c.n) if not drop else (c["unparsed"] == 0).astype(float)
+    return there if name is None else there * c[name]
+
+
+def _rate(errors: str, words: str, drop: bool, c: Columns) -> NDArray[Any]:
+    return _kept(None, drop, c) * c[errors] / c[words]
+
+
+def _ratio(top: NDArray[Any], bottom: NDArray[Any], accuracy: bool) -> NDArray[Any]:
+    found = 100 * top / bottom
+    return 100 - found if accuracy else found
 
 
 def measures(kind: Kind, by: tuple[str, ...] = ()) -> list[Measure]:
@@ -129,50 +166,44 @@ def measures(kind: Kind, by: tuple[str, ...] = ()) -> list[Measure]:
 
 
 def _of_choices(kind: Kind) -> list[Measure]:
-    classes = partial(_f1_of, true="true_class", chosen="chosen_class")
-    letters = partial(_f1_of, true="true_option", chosen="chosen")
+    n_letters = kind.options
+    # One more than there are classes: options that are none of them.
+    n_classes = len(kind.classes) + 1 if kind.classes else n_letters
+    classes = partial(f1_of_means, "true_class", "chosen_class", n_classes)
+    letters = partial(f1_of_means, "true_option", "chosen", n_letters)
     sound = classes if kind.classes else letters
     official = classes if kind.key in ("sd", "sgr", "sar") else letters
     average = "weighted" if kind.key == "sgr" else "macro"
 
-    def measure(name: str, statistic: Any, doc: str) -> Measure:
-        return Measure(name, (), CHOICE, statistic, unit="%", higher_is_better=True, doc=doc)
+    def measure(name: str, statistic: OfMeans, doc: str, better: bool = True) -> Measure:
+        return Measure(name, (), CHOICE, statistic, unit="%", higher_is_better=better, doc=doc)
 
     return [
-        measure("score", partial(sound, average="macro", drop=False), "macro F1; unreadable replies are wrong"),
-        measure("accuracy", partial(_percent, name="correct"), "right answers"),
-        measure("macro_f1", partial(classes, average="macro", drop=False), "macro F1 of classes"),
-        measure("macro_f1_letters", partial(letters, average="macro", drop=False), "macro F1 of letters"),
-        measure("weighted_f1", partial(classes, average="weighted", drop=False), "F1 of classes weighted by frequency"),
-        measure(
-            "score_official", partial(official, average=average, drop=True), "as published: unreadable replies left out"
-        ),
-        Measure(
-            "unparsed_share", (), CHOICE, partial(_percent, name="unparsed"), unit="%", higher_is_better=False,
-            doc="replies without an answer that can be read",
-        ),
-    ]  # fmt: skip
+        measure("score", sound(), "macro F1; unreadable replies are wrong"),
+        measure("accuracy", _share("correct"), "right answers"),
+        measure("macro_f1", classes(), "macro F1 of classes"),
+        measure("macro_f1_letters", letters(), "macro F1 of letters"),
+        measure("weighted_f1", classes("weighted"), "F1 of classes weighted by frequency"),
+        measure("score_official", official(average, True), "as published: unreadable replies left out"),
+        measure("unparsed_share", _share("unparsed"), "replies without an answer that can be read", False),
+    ]
 
 
 def _of_transcripts() -> list[Measure]:
-    ours: dict[str, Any] = {"errors": "errors", "words": "words"}
-    theirs: dict[str, Any] = {"errors": "errors_official", "words": "words_official", "per_item": True, "drop": True}
+    ours, theirs = partial(_word_rate, "errors", "words"), partial(_word_rate, "errors_official", "words_official")
 
-    def measure(name: str, statistic: Any, doc: str, better: bool) -> Measure:
+    def measure(name: str, statistic: OfMeans, doc: str, better: bool) -> Measure:
         return Measure(name, (), TRANSCRIPT, statistic, unit="%", higher_is_better=better, doc=doc)
 
     return [
-        measure("score", partial(_accuracy_of_words, **ours, per_item=False, drop=False), "100 - WER", True),
-        measure("wer", partial(_word_rate, **ours, per_item=False, drop=False), "word errors over all words", False),
+        measure("score", ours(False, False, True), "100 - WER", True),
+        measure("wer", ours(False, False), "word errors over all words", False),
+        measure("wer_per_item", ours(True, False), "mean of the items' WER", False),
         measure(
-            "wer_per_item", partial(_word_rate, **ours, per_item=True, drop=False), "mean of the items' WER", False
+            "score_official", theirs(True, True, True), "as published: 100 - mean WER of the items with words", True
         ),
-        measure(
-            "score_official", partial(_accuracy_of_words, **theirs),
-            "as published: 100 - mean WER of the items with words", True,
-        ),
-        measure("unparsed_share", partial(_percent, name="unparsed"), "replies without a word", False),
-    ]  # fmt: skip
+        measure("unparsed_share", _share("unparsed"), "replies without a word", False),
+    ]
 
 
 def chance(kind: Kind) -> float | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from otoscope.core.errors import InputError, UsageError
-from otoscope.core.identity import digest
+from otoscope.core.identity import NEUTRAL, digest
 from otoscope.core.items import Factor, Item
 from otoscope.core.nouns import (
     Answered,
@@ -32,10 +32,11 @@ from otoscope.tasks.audiomarathon.layout import Entry, read_entries
 from otoscope.tasks.audiomarathon.miniature import cached
 from otoscope.tasks.audiomarathon.prompts import own_turn, text_of, turned, wordings
 from otoscope.tasks.audiomarathon.scores import CHOICE, TRANSCRIPT, answer_rows, measures
-from otoscope.tasks.audiomarathon.subsets import SUBSETS, subset
+from otoscope.tasks.audiomarathon.subsets import SUBSETS, part_of, subset
 from otoscope.tasks.audiomarathon.tables import tables
 
 TURNS = ("own", "none", "all")
+PARTS = ("all", "calibration", "test")
 #: What a protocol sets unless told otherwise: prompts, parser, turn, subset.
 PROTOCOLS = {
     "sound": ("sound", "lenient", "own", "full"),
@@ -49,7 +50,9 @@ class AudioMarathonTask:
     :mod:`.hub`; default: a miniature that the package makes), ``protocol`` (sound,
     official-qwen) and what it sets: ``prompts`` (sound, official-qwen, a TOML file), ``parser`` (strict, lenient,
     official), ``turn`` of the options (own: by the item; none; all: every item once per turn), ``subset`` (full,
-    official-qwen, balanced). The order of the items is drawn from their ids, so that the first ones are a sample."""
+    official-qwen, balanced), ``part`` (all; calibration: what interventions may learn from; test: the rest, which
+    shares no speaker or recording with it). The order of the items is drawn from their ids, so that the first ones are
+    a sample."""
 
     version: ClassVar[int] = 1
     rounds: ClassVar[int] = 1
@@ -66,6 +69,7 @@ class AudioMarathonTask:
     parser: str | None = None
     turn: str | None = None
     subset: str | None = None
+    part: str = field(default="all", metadata={NEUTRAL: "all"})
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -77,6 +81,8 @@ class AudioMarathonTask:
             raise UsageError(f"there is no turn {self.turn!r}", fix=f"Use {', '.join(TURNS)}.")
         if self.subset not in SUBSETS:
             raise UsageError(f"there is no subset {self.subset!r}", fix=f"Use {', '.join(SUBSETS)}.")
+        if self.part not in PARTS:
+            raise UsageError(f"there is no part {self.part!r}", fix=f"Use {', '.join(PARTS)}.")
         parsers.parser(str(self.parser))
         wordings(str(self.prompts))
 
@@ -90,8 +96,16 @@ class AudioMarathonTask:
 
     def entries(self) -> tuple[Entry, ...]:
         """The subset's entries, in the order in which they are asked."""
-        root = cached() if self.data is None else folder_of(self.data)
-        return _entries(root, self.key, str(self.subset))
+        own_calibration = self.data is None and self.part == "calibration"
+        root = cached("train" if own_calibration else "test") if self.data is None else folder_of(self.data)
+        part = "all" if self.data is None else self.part
+        found = _entries(root, self.key, str(self.subset), part)
+        return tuple(replace(e, group=f"train:{e.group}") for e in found) if own_calibration else found
+
+    @property
+    def domain(self) -> str:
+        """``semantic`` or ``acoustic``: what heads are told apart by."""
+        return self.kind.domain
 
     def identity(self) -> Mapping[str, Any]:
         """What is asked of which files (by name and size), and how it is read."""
@@ -186,10 +200,10 @@ class AudioMarathonTask:
 
 
 @lru_cache(maxsize=64)
-def _entries(root: Path, key: str, chosen: str) -> tuple[Entry, ...]:
-    found = subset(read_entries(root, key), chosen)
+def _entries(root: Path, key: str, chosen: str, part: str) -> tuple[Entry, ...]:
+    found = part_of(subset(read_entries(root, key), chosen), part)
     if not found:
-        raise InputError(f"has no entries of {key} in the subset {chosen}", where=str(root))
+        raise InputError(f"has no entries of {key} in the subset {chosen}, part {part}", where=str(root))
     return tuple(sorted(found, key=lambda e: digest(e.id)))
 
 

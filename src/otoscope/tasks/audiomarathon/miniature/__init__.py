@@ -12,24 +12,30 @@ import functools
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 
 from otoscope.core.cache import cache_folder
 from otoscope.core.identity import digest
-from otoscope.tasks.audiomarathon.miniature.pool import read_pool
+from otoscope.tasks.audiomarathon.miniature.pool import TEST_SEEDS, read_pool
 from otoscope.tasks.audiomarathon.miniature.writer import VERSION, write
 
 __all__ = ["cached", "read_pool", "write"]
 
 #: Items of each task, and how long they are against the published ones.
 N_ITEMS, SCALE, SEED = 24, 0.06, 20260612
+#: Items of each task that interventions may learn from.
+N_CALIBRATION = 8
 
 
 @functools.cache
-def cached() -> Path:
-    """The folder of the package's own miniature; it is made when it is first asked for (some seconds)."""
-    name = digest({"version": VERSION, "n": N_ITEMS, "scale": SCALE, "seed": SEED}, 12)
+def cached(split: Literal["test", "train"] = "test") -> Path:
+    """The folder of the package's own miniature; it is made when it is first asked for (some seconds). ``train`` is
+    another one, of other voices and seeds."""
+    n = N_ITEMS if split == "test" else N_CALIBRATION
+    about = {"version": VERSION, "n": n, "scale": SCALE, "seed": SEED}
+    name = digest(about if split == "test" else {**about, "split": split}, 12)
     folder = cache_folder() / f"audiomarathon-miniature-{name}"
     if folder.is_dir():
         return folder
@@ -38,7 +44,7 @@ def cached() -> Path:
         if not folder.is_dir():
             part = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))
             try:
-                write(part, read_pool(None, "test"), n=N_ITEMS, scale=SCALE, seed=SEED)
+                write(part, read_pool(None, split, seeds=TEST_SEEDS), n=n, scale=SCALE, seed=SEED)
                 part.rename(folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
