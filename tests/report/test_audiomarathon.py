@@ -17,6 +17,7 @@ from otoscope.report.chapters import headline_of
 from otoscope.report.page import render
 from otoscope.report.run import Run
 from otoscope.report.section import Fold, Panels, Table
+from otoscope.report.sections.audiomarathon.heads import atlases
 from otoscope.report.sections.audiomarathon.section import audiomarathon
 from otoscope.results.scoring import Score
 from otoscope.results.store import Results
@@ -27,7 +28,7 @@ from otoscope.tasks.catalogue import resolve_task
 
 NAMES = (
     "none", "prune/random:keep=0.5", "prune/random:keep=0.5,seed=1", "prune/frame:keep=1", "prune/frame:keep=0.5",
-    "headrouter:keep=0.5",
+    "headrouter:keep=0.5", "head-atlas", "knock-heads:share=0.25,which=responsive",
 )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def test_the_bare_cache_is_what_a_pruner_that_keeps_all_measures(store) -> None:
 
 def test_the_page_has_costs_fronts_differences_and_the_published_rows(store) -> None:
     found = {s.id: s for s in audiomarathon(Run.read(store))}
-    assert list(found)[:5] == ["quality", "front", "paired", "controls", "published"]
+    assert list(found)[:6] == ["quality", "front", "paired", "heads", "controls", "published"]
     table = next(b for b in found["quality"].blocks if isinstance(b, Table))
     assert [row[0] for row in table.rows] == list(NAMES)
     assert {"semantic", "acoustic", "unparsed (%)", "cache (MB)", "first token (s)"} <= set(table.header)
@@ -104,6 +105,10 @@ def test_the_page_has_costs_fronts_differences_and_the_published_rows(store) -> 
     ]
     kept = [b for f in found["paired"].blocks if isinstance(f, Fold) for b in f.blocks if isinstance(b, Panels)]
     assert [e.label for e in kept[0].legend] == ["prune/frame"]  # the only one with two kept shares
+    maps = next(b for b in found["heads"].blocks if isinstance(b, Panels))
+    assert maps.titles == [
+        f"{x}, {d} tasks" for x in ("responsiveness", "selectivity") for d in ("semantic", "acoustic")
+    ]
     page = render(Run.read(store))
     assert "Gemini-2.5-Flash-Lite" in page
     assert page == render(Run.read(store))
@@ -127,6 +132,17 @@ def test_differences_are_those_of_the_rows(store) -> None:
     assert families["prune/random"][0.5].of("scr")[0] == pytest.approx(np.mean(both))
     same = families["prune/frame"][1.0]
     assert [same.of(t)[0] for t in ("scr", "sed")] == [0.0, 0.0]
+
+
+def test_the_atlas_is_the_mean_over_items_and_changes_nothing(store) -> None:
+    cells = {c.task.partition(":")[0][-3:]: c.cell for c in store.cells() if c.intervention == "head-atlas"}
+    (maps,) = atlases(store).values()
+    for task, domain in (("scr", "semantic"), ("sed", "acoustic")):
+        rows = store.rows(cells=[cells[task]], metrics=["selectivity.2.1", "same_answer"]).to_pylist()
+        values = [r["value"] for r in rows if r["metric"] == "selectivity.2.1"]
+        assert len(values) == 4
+        assert maps["selectivity", domain][2, 1] == pytest.approx(np.mean(values))
+        assert {r["value"] for r in rows if r["metric"] == "same_answer"} == {1.0}
 
 
 def _score(task: str, intervention: str, metric: str, value: float) -> Score:

@@ -38,6 +38,8 @@ _OURS = {
     "evict/tova": ("evict.tova:Tova", "what the last token attends to (TOVA)"),
     "evict/h2o": ("evict.h2o:H2O", "what all have attended to, and the latest tokens (H2O)"),
     "evict/expected-attention": ("evict.expected_attention:ExpectedAttention", "what queries to come will attend to"),
+    "head-atlas": ("heads.atlas:HeadAtlas", "watches what every head does with sound, and changes nothing"),
+    "knock-heads": ("heads.knock:KnockHeads", "chosen heads hear nothing: the causal side of the atlas"),
     "block-reuse": ("block_reuse:BlockReuse", "middle blocks on every n-th step (DeepCache on a transformer)"),
 }
 for _name, (_target, _summary) in _OURS.items():

@@ -7,6 +7,7 @@ from otoscope.report.headline import Headline
 from otoscope.report.run import Run
 from otoscope.report.section import Block, Section
 from otoscope.report.sections.audiomarathon.front import front, front_figure
+from otoscope.report.sections.audiomarathon.heads import heads
 from otoscope.report.sections.audiomarathon.pruning import pruning
 from otoscope.report.sections.audiomarathon.quality import controls, cost_table, published_rows, quality, title
 from otoscope.report.sections.generic import generic
@@ -24,7 +25,8 @@ def audiomarathon(run: Run) -> list[Section]:
     found = settings(run.scores)
     told = [quality(found), front(found)]
     if run.store is not None:
-        told.append(pruning(Study(run.store), found))
+        study = Study(run.store)
+        told += [pruning(study, found), heads(run.store, study, found)]
     told += [controls(found), published_rows()]
     scores = [s for task in run.tasks() if task.startswith(PREFIX) for s in generic(run, task)]
     return [s for s in told if s is not None] + scores
