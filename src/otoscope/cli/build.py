@@ -10,7 +10,11 @@ from otoscope.cli._common import json_option, print_json, print_table, seconds
 from otoscope.core.errors import UsageError
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Example:
+  otoscope build long-audio my-benchmark/ --from my-clips/manifest.jsonl"""
+)
 def command() -> None:
     """Build benchmarks from clips of your own."""
 

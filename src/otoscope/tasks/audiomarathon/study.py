@@ -24,6 +24,8 @@ from otoscope.tasks.audiomarathon.kinds import KINDS
 from otoscope.tasks.audiomarathon.tables import by_setting, mean_of
 
 BASELINE = "none"
+#: Interventions that ask what a part is there for, and are no way to save.
+PROBES = ("head-atlas", "knock-heads", "ablate")
 PREFIX = "audiomarathon/"
 #: What an answer costs: means over tasks of each task's median.
 COSTS = (
@@ -69,6 +71,11 @@ class Setting:
     def bare(self) -> Line | None:
         return next((x for x in self.lines if x.intervention == BASELINE), None)
 
+    @property
+    def savers(self) -> list[Line]:
+        """The bare model and whatever is no probe."""
+        return [x for x in self.lines if parse_spec(x.intervention).name not in PROBES]
+
     def of_domain(self, domain: str) -> tuple[str, ...]:
         return tuple(t for t in self.tasks if KINDS[t].domain == domain)
 
@@ -79,7 +86,7 @@ class Setting:
 
     def front(self, cost: str = LATENCY) -> list[Line]:
         """Lines that no other beats in both score and ``cost``, cheapest first."""
-        known = [(c, m[0], x) for x in self.lines if (c := x.cost(cost)) is not None and (m := x.mean()) is not None]
+        known = [(c, m[0], x) for x in self.savers if (c := x.cost(cost)) is not None and (m := x.mean()) is not None]
         best: list[tuple[float, float, Line]] = []
         for c, score, x in sorted(known, key=lambda k: (k[0], -k[1])):
             if not best or score > best[-1][1]:
@@ -91,7 +98,7 @@ class Setting:
         base = self.bare.cost(LATENCY) if self.bare else None
         if base is None:
             return None
-        fast = [x for x in self.lines if (c := x.cost(LATENCY)) is not None and c <= share * base and x.mean()]
+        fast = [x for x in self.savers if (c := x.cost(LATENCY)) is not None and c <= share * base and x.mean()]
         return max(fast, key=lambda x: _value(x.mean()), default=None)
 
     def fastest_above(self, share: float) -> Line | None:
@@ -99,7 +106,7 @@ class Setting:
         base = self.bare.mean() if self.bare else None
         if base is None or base[0] <= 0:
             return None
-        good = [x for x in self.lines if _value(x.mean()) >= share * base[0] - 1e-9 and x.cost(LATENCY) is not None]
+        good = [x for x in self.savers if _value(x.mean()) >= share * base[0] - 1e-9 and x.cost(LATENCY) is not None]
         return min(good, key=lambda x: x.cost(LATENCY) or math.inf, default=None)
 
 

@@ -24,7 +24,7 @@ _AXES = (
 
 def front(found: Sequence[Setting]) -> Section | None:
     """A part per setting in which something was left out."""
-    told = [s for s in found if s.where[1] == "intact" and s.bare is not None and len(s.lines) > 1]
+    told = [s for s in found if s.where[1] == "intact" and s.bare is not None and len(s.savers) > 1]
     if not told:
         return None
     lead = (
@@ -40,9 +40,9 @@ def front(found: Sequence[Setting]) -> Section | None:
 
 def front_figure(s: Setting, name: str = "front") -> Panels:
     """A panel per kind of cost; the caption names who is on the front."""
-    families = list(dict.fromkeys(family(x.intervention) for x in s.lines))
+    families = list(dict.fromkeys(family(x.intervention) for x in s.savers))
     styles = subject_styles(families)
-    axes = [(n, label, f) for n, label, f in _AXES if sum(x.cost(n) is not None for x in s.lines) > 1]
+    axes = [(n, label, f) for n, label, f in _AXES if sum(x.cost(n) is not None for x in s.savers) > 1]
     panels = [_panel(s, f"{name}-{n}", n, label, f, styles, name) for n, label, f in axes]
     legend = [Entry(f, swatch(f"{name}-s{i}", styles[f]), f"{name}-{i}") for i, f in enumerate(families)]
     best = ", ".join(x.intervention for x in s.front())
@@ -59,7 +59,7 @@ def _panel(
     s: Setting, name: str, cost: str, label: str, factor: float, styles: Mapping[str, Style], series: str
 ) -> Markup:
     by: dict[str, list[Point]] = {}
-    for x in s.lines:
+    for x in s.savers:
         c, m = x.cost(cost), x.mean()
         if c is not None and m is not None:
             by.setdefault(family(x.intervention), []).append(Point(c * factor, m[0], m[1], m[2]))
@@ -97,7 +97,7 @@ def _above(s: Setting) -> Table:
 
 def _told(x: Line | None) -> list[TD | str]:
     if x is None:
-        return ["none", TD(DASH, number=True), TD(DASH, number=True)]
+        return [DASH, TD(DASH, number=True), TD(DASH, number=True)]
     m = x.mean()
     return [x.intervention, TD(number(m[0] if m else None), number=True), TD(_ms(x.cost(LATENCY)), number=True)]
 

@@ -47,7 +47,7 @@ def headline(run: Run) -> Headline:
     sentence = f"{title(s)} gets {number(mean[0])} {interval(mean[1], mean[2])} on average over {len(s.tasks)} tasks"
     blocks: list[Block] = [cost_table(s)]
     verdict = "scores"
-    if len(s.lines) > 1:
+    if len(s.savers) > 1:
         sentence += _of_saving(s, Study(run.store))
         blocks.insert(0, front_figure(s, "head"))
         verdict = "quality and cost"
