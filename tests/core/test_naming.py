@@ -41,3 +41,19 @@ def test_not_a_number_stays_text():
     assert parse_scalar("inf") == "inf"
     assert parse_scalar("1e3") == 1000.0
     assert parse_scalar("True") is True
+
+
+def test_a_composed_name_keeps_what_belongs_to_its_later_parts():
+    for text, name, params in (
+        ("a:z=1,b=0.5+c/d:e=2,a=3", "a", {"z": 1, "b": "0.5+c/d:e=2,a=3"}),
+        ("a:z=1,b=2+c-d", "a", {"z": 1, "b": "2+c-d"}),
+        ("a+b:y=1,x=2", "a+b", {"x": 2, "y": 1}),
+        ("a:layers=0+2,b=1", "a", {"layers": "0+2", "b": 1}),
+        ("a:text=dogs + cats,b=1", "a", {"text": "dogs + cats", "b": 1}),
+    ):
+        spec = parse_spec(text)
+        assert (spec.name, dict(spec.params)) == (name, params)
+        assert parse_spec(str(spec)) == spec
+    assert str(parse_spec("a:b=0.5+c/d:e=2,z=3")) == "a:b=0.5+c/d:e=2,z=3"
+    assert str(parse_spec("a:z=1,b=0.5+c/d:e=2")) == "a:z=1,b=0.5+c/d:e=2"
+    assert str(parse_spec("a:z=1,layers=0+2")) == "a:layers=0+2,z=1"

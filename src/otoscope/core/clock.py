@@ -18,8 +18,9 @@ from typing import Any
 class Tick:
     """``time`` is flow time in [0, 1]; ``step`` of ``n_steps`` and ``stage`` (of one step: 0, 1, ...) are a solver's;
     ``solve`` numbers the solves of a process, so that a cache cannot outlive the solve it was made in; ``phase`` is a
-    word such as ``prefill``. ``shadow``: this is a second evaluation beside the real one, made by an intervention for
-    itself. None: nobody said."""
+    word such as ``prefill``. ``family`` is the family of tasks that the item is known to belong to, which only
+    calibration, oracles and checks of a router may look at. ``shadow``: this is a second evaluation beside the real
+    one, made by an intervention for itself. None: nobody said."""
 
     time: float | None = None
     step: int | None = None
@@ -27,6 +28,7 @@ class Tick:
     stage: int | None = None
     solve: int | None = None
     phase: str | None = None
+    family: str | None = None
     shadow: bool = False
 
 

@@ -75,13 +75,15 @@ class Separate:
 class Generate:
     """Ask about sounds in words. ``inputs`` are heard in this order, before ``text``; ``system`` None leaves the system
     message to the model's own template. ``max_new_tokens`` bounds the answer. ``against_bare``: the task also wants the
-    answer without any intervention."""
+    answer without any intervention. ``family`` is what the task knows of what it asks for (``semantic``: what is said;
+    ``acoustic``: how it sounds); models are not told."""
 
     inputs: tuple[str, ...]
     text: str
     system: str | None = None
     max_new_tokens: int = 256
     against_bare: bool = False
+    family: str | None = None
 
 
 Request = Encode | Decide | Separate | Generate
@@ -313,7 +315,8 @@ class Intervention(Protocol):
 @runtime_checkable
 class Fitted(Intervention, Protocol):
     """An intervention that learns from calibration items. Methods that learn the same thing say the same in
-    ``learns()``, and share what was learned."""
+    ``learns()``, and share what was learned. One that needs only the beginning of answers says so by an attribute
+    ``answer_tokens``; the clock tells the family of the item's task, where it is known."""
 
     @property
     def needs_fit(self) -> bool:

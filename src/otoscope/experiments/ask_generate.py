@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from otoscope.core import clock
 from otoscope.core.errors import InputError, ModelError, StoreError
 from otoscope.core.identity import digest
 from otoscope.core.nouns import Answered, Generate, InterventionReport, Prompt, Reply, TokenCounts
@@ -96,7 +97,8 @@ def prompt_of(asked: Asked, request: Generate, model: Any) -> Prompt:
 
 def generate_one(model: Any, asked: Asked, request: Generate) -> Reply:
     """The answer to one prompt. Raises :class:`ModelError` where there is not exactly one."""
-    found = model.generate([prompt_of(asked, request, model)], request.max_new_tokens)
+    with clock.at(family=request.family):
+        found = model.generate([prompt_of(asked, request, model)], request.max_new_tokens)
     if len(found) != 1 or not isinstance(found[0], Reply):
         raise ModelError(f"gave {len(found)} answers to one prompt", where=model.card.name)
     return found[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,12 @@ def fitted(
     assert isinstance(intervention, Fitted)
     key = _key(intervention.learns(), model_identity, calibration.identity())
     if (found := kept.output(key)) is None:
-        calls = [Call(model, task, item) for task, items in calibration.parts for item in items]
+        most = getattr(intervention, "answer_tokens", None)
+        calls = [
+            lambda task=task, item=item: _call(model, task, item, most)
+            for task, items in calibration.parts
+            for item in items
+        ]
         learned = intervention.learn(model, calls)
         found = {"learned": np.frombuffer(canonical(learned).encode("utf-8"), dtype=np.uint8)}
         kept.keep_output(key, found)
@@ -96,28 +101,14 @@ def _read(found: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-@dataclass(frozen=True, eq=False)
-class Call:
-    """Runs the model on a calibration item when it is called. ``domain`` is the task's word for what it asks about
-    (``semantic``, ``acoustic``), None where it has none."""
-
-    model: Any
-    task: Task
-    item: Item
-
-    @property
-    def domain(self) -> str | None:
-        return getattr(self.task, "domain", None)
-
-    def __call__(self) -> Any:
-        return _call(self.model, self.task, self.item)
-
-
-def _call(model: Any, task: Task, item: Item) -> Any:
+def _call(model: Any, task: Task, item: Item, most: int | None = None) -> Any:
+    """Run ``model`` on a calibration item, for at most so many tokens of an answer."""
     request = task.request(item, model.card)
     if not isinstance(request, Separate | Generate):
         raise InputError("only separators and audio language models can be fitted on a task's items", where=item.id)
     signals = item.inputs.render(model.card.rate) if request.inputs else {}
     if isinstance(request, Separate):
         return separate_one(model, signals[request.mixture], request)
+    if most is not None:
+        request = replace(request, max_new_tokens=min(most, request.max_new_tokens))
     return generate_one(model, Asked(item, request, signals, {}, 0.0), request)

@@ -54,6 +54,10 @@ class Stacked:
     def needs_fit(self) -> bool:
         return self._learner is not None
 
+    @property
+    def answer_tokens(self) -> int | None:
+        return getattr(self._learner, "answer_tokens", None)
+
     def learns(self) -> Mapping[str, Any]:
         return self._the_learner.learns()
 

@@ -13,10 +13,11 @@ from otoscope.core.errors import InputError, UsageError
 from otoscope.core.nouns import Prompt
 from otoscope.interventions.catalogue import resolve_intervention
 from otoscope.interventions.prune.budget import kept_count, stretches, top, top_with_floor
+from otoscope.interventions.prune.calibration import fit_profile, probe
 from otoscope.interventions.prune.dart import Dart
 from otoscope.interventions.prune.fastv import FastV, FastVNoRope
 from otoscope.interventions.prune.frame import Frame
-from otoscope.interventions.prune.headrouter import HeadRouter, fit_profile, probe, transformed
+from otoscope.interventions.prune.headrouter import HeadRouter, transformed
 from otoscope.interventions.prune.routing import Profile, Shape, build, route
 from otoscope.interventions.prune.segment_topk import SegmentTopK
 from otoscope.interventions.prune.sparsevlm import SparseVLMPlus

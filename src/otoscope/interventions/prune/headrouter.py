@@ -19,25 +19,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.core.errors import UsageError
-from otoscope.core.nouns import Prompt
+from otoscope.core import clock
+from otoscope.core.errors import InputError, UsageError
 from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action
 from otoscope.interventions.prune.engine import Pruned, Row
 from otoscope.interventions.prune.headstats import HeadStats, Rows, head_stats
 from otoscope.interventions.prune.probing import watch_projections
 from otoscope.interventions.prune.pruner import Pruner
-from otoscope.interventions.prune.routing import ACOUSTIC, MIXED, SEMANTIC, Profile, Routed, Shape, build, route
+from otoscope.interventions.prune.routing import ACOUSTIC, MIXED, SEMANTIC, Profile, Routed, Shape, route
 
-Weights = Literal["routed", "hard", "uniform", "semantic", "acoustic", "mixed", "shuffled"]
+Weights = Literal["routed", "hard", "oracle", "uniform", "semantic", "acoustic", "mixed", "shuffled"]
 Transform = Literal["none", "rank", "zscore"]
+#: Profiles that are fitted, not read from a file.
+FITTED = ("statistic", "fidelity")
 
 
 @dataclass(frozen=True)
 class HeadRouter(Pruner):
-    """``profile``: a JSON file (:func:`fit_profile` writes what goes in); without one it is fitted in a run that names
-    ``fit_on``, and elsewhere all heads weigh the same, with a warning. Ablations: ``weights`` (``hard`` takes the
-    nearest family's, ``shuffled`` permutes the routed ones by ``seed``; an oracle is the family's own name), ``rope``,
+    """``profile``: a JSON file, or ``statistic`` or ``fidelity``, which a run fits on calibration items (``fit_on``;
+    see :mod:`.calibration`); without one a run fits a statistic profile, and elsewhere all heads weigh the same, with a
+    warning. Ablations: ``weights`` (``hard`` takes the nearest family's, ``oracle`` those of the family that the task
+    says it belongs to, a family's name always those, ``shuffled`` permutes the routed ones by ``seed``), ``rope``,
     ``rows``, and ``transform`` of each head's map before the sum, because one very peaked head can outvote all
     others."""
 
@@ -58,32 +61,39 @@ class HeadRouter(Pruner):
 
     def identity(self) -> Mapping[str, Any]:
         own = {k: v for k, v in super().identity().items() if k not in ("profile", "learned_")}
+        if self.profile in FITTED:
+            return own | {"fitted": self.profile}
         return own | {"given": None if self.heads is None else self.heads.to_json()}
+
+    # --- the profile ---
 
     @property
     def needs_fit(self) -> bool:
         """In a run its profile is fitted on calibration items, unless a file is named or none is needed."""
         return self.heads is None and self.weights != "uniform"
 
+    @property
+    def answer_tokens(self) -> int:
+        """So many tokens of a calibration item's answer are enough."""
+        from otoscope.interventions.prune.calibration import ANSWER_TOKENS
+
+        return ANSWER_TOKENS if self.profile == "fidelity" else 1
+
     def learns(self) -> Mapping[str, Any]:
-        return {"class": "head-profile", "version": 1, "layer": self.layer, "rope": self.rope, "rows": self.rows}
+        own = {"class": "head-profile", "version": 1, "kind": self.profile or "statistic", "layer": self.layer}
+        own |= {"rows": self.rows, "rope": self.rope}
+        if self.profile == "fidelity":
+            own |= {"keep": self.keep, "per": self.per, "floor": self.floor}
+        return own
 
     def learn(self, model: Any, calls: Sequence[Callable[[], Any]]) -> dict[str, Any]:
-        """A statistic profile from calibration items whose tasks say that they are semantic or acoustic."""
-        method = _Probe(keep=1.0, layer=self.layer, weights="uniform", rope=self.rope, rows=self.rows)
-        observed: dict[str, list[tuple[Any, Any]]] = {}
-        with method.on(model):
-            for call in calls:
-                call()
-                found = [(s.selectivity, s.responsiveness) for s in method.seen]
-                pairs = [tuple(x.double().cpu().numpy() for x in both) for both in found]
-                observed.setdefault(getattr(call, "domain", None) or MIXED, []).extend(pairs)  # type: ignore[arg-type]
-                method.seen.clear()
-        counts = {name: len(items) for name, items in observed.items()}
-        about = {"kind": "statistic", "model": dict(model.identity()), "n_prompts": counts}
-        return build(observed, shape_of(model, self.layer), about).to_json()
+        """The profile over the calibration items. Raises :class:`InputError` where they say no family."""
+        from otoscope.interventions.prune.calibration import learn
 
-    def given(self, learned: Mapping[str, Any] | Profile) -> HeadRouter:
+        kind: Literal["statistic", "fidelity"] = "fidelity" if self.profile == "fidelity" else "statistic"
+        return learn(self, model, calls, kind).to_json()
+
+    def given(self, learned: Profile | Mapping[str, Any]) -> HeadRouter:
         """This method with a profile in memory."""
         return replace(self, learned_=learned.to_json() if isinstance(learned, Profile) else learned)
 
@@ -92,7 +102,9 @@ class HeadRouter(Pruner):
         """The profile, if there is one."""
         if self.learned_ is not None:
             return Profile.from_json(self.learned_)
-        return None if self.profile is None else Profile.read(self.profile)
+        return None if self.profile is None or self.profile in FITTED else Profile.read(self.profile)
+
+    # --- scores ---
 
     def watching(self, sites: SiteMap, watched: dict[str, Tensor]) -> list[Action]:
         return watch_projections(sites, self.layer - 1, watched)
@@ -117,6 +129,9 @@ class HeadRouter(Pruner):
         told |= {f"alpha_{k}": a for k, a in routed.alpha.items()}
         told |= {"routing_distance": routed.distance, "far_away": float(routed.far)}
         told |= {f"nearest_{k}": float(k == routed.nearest) for k in routed.alpha}
+        family = clock.now().family
+        if family is not None and family in routed.alpha:
+            told |= {"routed_right": float(family == routed.nearest), "alpha_of_family": routed.alpha[family]}
         if self.weights == "uniform" or (routed.far and self.weights in ("routed", "hard", "shuffled")):
             return uniform, told
         chosen = self._chosen(self.heads, routed)
@@ -126,6 +141,12 @@ class HeadRouter(Pruner):
 
     def _chosen(self, profile: Profile, routed: Routed) -> Any:
         by = {k: np.asarray(w) for k, w in profile.weights.items()}
+        if self.weights == "oracle":
+            family = clock.now().family
+            if family not in by:
+                what = f"the oracle knows {', '.join(by)}, and the item's task says {family or 'nothing'}"
+                raise InputError(what, where=self.name, fix="Take weights=routed, or a task that says its family.")
+            return by[family]
         if self.weights in (SEMANTIC, ACOUSTIC, MIXED):
             return by[self.weights]
         if self.weights == "hard":
@@ -135,6 +156,9 @@ class HeadRouter(Pruner):
     @contextmanager
     def on(self, model: Any) -> Iterator[Pruned]:
         notes = []
+        if self.profile in FITTED and self.needs_fit:
+            fix = "Let an experiment fit it (fit_on), or give a file: profile=PATH."
+            raise UsageError(f"its {self.profile} profile has not been fitted", where=self.name, fix=fix)
         if self.heads is not None:
             self.heads.check(shape_of(model, self.layer), self.name)
         elif self.weights != "uniform":
@@ -158,42 +182,3 @@ def shape_of(model: Any, layer: int) -> Shape:
     """What a profile must agree on with ``model``."""
     config = model.network.get_decoder().config
     return Shape(int(config.num_hidden_layers), int(config.num_attention_heads), layer)
-
-
-@dataclass(frozen=True)
-class _Probe(HeadRouter):
-    """Keeps everything, and what each prompt's heads do."""
-
-    seen: list[HeadStats] = field(default_factory=list, compare=False)
-
-    def stats(self, row: Row) -> HeadStats:
-        self.seen.append(super().stats(row))
-        return self.seen[-1]
-
-
-def probe(model: Any, prompts: Sequence[Prompt], layer: int = 2, **how: Any) -> list[HeadStats]:
-    """What the heads below ``layer`` do on each of ``prompts``, asked one by one for one token."""
-    method = _Probe(keep=1.0, layer=layer, weights="uniform", **how)
-    with method.on(model):
-        for prompt in prompts:
-            model.generate([prompt], 1)
-    return method.seen
-
-
-def fit_profile(
-    model: Any, families: Mapping[str, Sequence[Prompt]], layer: int = 2, about: Mapping[str, Any] | None = None
-) -> Profile:
-    """A statistic profile of ``model`` from calibration prompts by family (``semantic``, ``acoustic``, optionally
-    ``mixed``), which must not be among those it is tested on. Raises :class:`InputError` where a family lacks any."""
-    observed = {
-        name: [(s.selectivity.double().cpu().numpy(), s.responsiveness.double().cpu().numpy()) for s in found]
-        for name, prompts in families.items()
-        for found in [probe(model, prompts, layer)]
-    }
-    told = {
-        "kind": "statistic",
-        "model": dict(model.identity()),
-        "n_prompts": {name: len(prompts) for name, prompts in families.items()},
-        **(about or {}),
-    }
-    return build(observed, shape_of(model, layer), told)

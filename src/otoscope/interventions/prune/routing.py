@@ -8,8 +8,10 @@ calibration items ever were (their ``far`` quantile), the weights are uniform, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +81,10 @@ class Profile:
         """A JSON file. Raises :class:`InputError`."""
         return cls.from_json(read_json(path), path)
 
+    def write(self, path: str | Path) -> None:
+        """As a JSON file, which :meth:`read` and ``profile=`` take."""
+        Path(path).write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
 
 @dataclass(frozen=True)
 class Routed:
@@ -110,18 +116,22 @@ def route(profile: Profile, selectivity: Floats) -> Routed:
 
 
 def build(
-    observed: Mapping[str, Sequence[tuple[Floats, Floats]]], shape: Shape, about: Mapping[str, Any], top: float = TOP
+    observed: Mapping[str, Sequence[tuple[Floats, Floats]]],
+    shape: Shape,
+    about: Mapping[str, Any],
+    top: float = TOP,
+    weights: Mapping[str, Floats] | None = None,
 ) -> Profile:
-    """A statistic profile from calibration items by family: of each its heads' selectivity and responsiveness ``[H]``.
+    """A profile from calibration items by family: of each its heads' selectivity and responsiveness ``[H]``.
 
-    ``w_h`` is proportional to the family's mean of ``s_h m_h``, zero outside the best ``top`` of heads; ``mixed`` is
-    the mean of the others where it has no items of its own. ``sigma`` is half the median distance between centres.
-    Raises :class:`InputError` where a family lacks items.
+    Of a statistic profile, ``w_h`` is proportional to the family's mean of ``s_h m_h``, zero outside the best ``top``
+    of heads; others bring their ``weights`` by family. ``mixed`` is the mean of the others where it has no items of its
+    own. ``sigma`` is half the median distance between centres. Raises :class:`InputError` where a family lacks items.
     """
     for name in (SEMANTIC, ACOUSTIC):
         if not observed.get(name):
             raise InputError(f"has no calibration items of the family {name!r}", where="headrouter")
-    weights = {n: _weights(items, top) for n, items in observed.items()}
+    weights = dict(weights or {n: _weights(items, top) for n, items in observed.items()})
     raw = {n: signal(np.stack([s for s, _ in items])) for n, items in observed.items()}
     stacked = np.concatenate(list(raw.values()))
     mean, deviation = stacked.mean(0), stacked.std(0)

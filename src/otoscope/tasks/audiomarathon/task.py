@@ -170,7 +170,9 @@ class AudioMarathonTask:
         system = wording.system if card.extra.get("system_before_sound", True) else None
         if wording.system is not None and system is None:
             text = f"{wording.system}\n{text}"
-        return Generate(item.inputs.names, text, system, wording.max_new_tokens, against_bare=True)
+        return Generate(
+            item.inputs.names, text, system, wording.max_new_tokens, against_bare=True, family=self.kind.domain
+        )
 
     def score(self, item: Item, output: Embedded | Decision | Separated | Answered) -> list[Row]:
         if not isinstance(output, Answered):

@@ -25,7 +25,7 @@ from otoscope.core.nouns import (
 from otoscope.results.scoring import Measure
 from otoscope.tasks.audiomarathon import parsers
 from otoscope.tasks.audiomarathon.inputs import NoSound
-from otoscope.tasks.audiomarathon.kinds import Kind
+from otoscope.tasks.audiomarathon.kinds import Domain, Kind
 from otoscope.tasks.audiomarathon.prompts import Wording, own_turn, text_of, turned, wordings
 from otoscope.tasks.audiomarathon.scores import CHOICE, TRANSCRIPT, answer_rows, measures
 from otoscope.tasks.longaudio.benchmark import Stretch, StretchInputs, own_benchmark, stretches
@@ -33,6 +33,8 @@ from otoscope.tasks.longaudio.families import FAMILIES
 from otoscope.tasks.longaudio.findings import tables
 
 SPLITS = ("test", "train")
+#: Families that ask what is said; the others ask how something sounds. Chains ask for both, and count among these.
+SEMANTIC = ("transcription", "recall", "entity", "hops")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class LongAudioTask:
     @property
     def kind(self) -> Kind:
         f = FAMILIES[self.key]
-        return Kind(self.key, self.key, f.title, "audio", "acoustic", "own", (), f.options, 0, 0, 16)
+        domain: Domain = "semantic" if self.key in SEMANTIC else "acoustic"
+        return Kind(self.key, self.key, f.title, "audio", domain, "own", (), f.options, 0, 0, 16)
 
     @property
     def wording(self) -> Wording:
@@ -123,7 +126,8 @@ class LongAudioTask:
         text = text_of(item.target, self.wording)
         if isinstance(item.inputs, NoSound) and item.inputs.told:
             text = f"This is said in a recording: {item.inputs.told}\n{text}"
-        return Generate(item.inputs.names, text, None, self.wording.max_new_tokens, against_bare=True)
+        most, family = self.wording.max_new_tokens, self.kind.domain
+        return Generate(item.inputs.names, text, None, most, against_bare=True, family=family)
 
     def score(self, item: Item, output: Embedded | Decision | Separated | Answered) -> list[Row]:
         if not isinstance(output, Answered):
