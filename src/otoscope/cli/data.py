@@ -177,6 +177,47 @@ def miniature(benchmark: str, folder: str, items: int, scale: float, seed: int, 
     click.echo(f"{items} items of each of the ten tasks: otoscope run audiomarathon --data {folder}")
 
 
+@command.command(
+    epilog="""\b
+Example (answers from a system that cannot be reached from here):
+  otoscope data questions audiomarathon/scr --into questions/
+  ... answer line i of questions/questions.jsonl: {"id": ..., "reply": ...} into replies.jsonl ...
+  otoscope data import replies.jsonl --task audiomarathon/scr --name their-system --into runs/theirs"""
+)
+@click.argument("task")
+@click.option("--into", type=click.Path(), required=True, help="A new folder for questions.jsonl and its sounds.")
+@click.option("--condition", default="intact", show_default=True, help="Under this condition.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many items.")
+def questions(task: str, into: str, condition: str, limit: int | None) -> None:
+    """Write what TASK asks: sounds, text, system message and bound on new tokens of every item."""
+    from otoscope.experiments.predictions import write_questions
+
+    n = write_questions(task, Path(into), condition=condition, limit=limit)
+    click.echo(f"{n} questions: {Path(into) / 'questions.jsonl'}")
+
+
+@command.command(
+    "import",
+    epilog="""\b
+Example:
+  otoscope data import replies.jsonl --task audiomarathon/scr --name their-system --into runs/theirs""",
+)
+@click.argument("file", type=click.Path())
+@click.option("--task", required=True, help="The task whose items the replies are to.")
+@click.option("--name", required=True, help="What the model is called in tables.")
+@click.option("--into", type=click.Path(), required=True, help="Run directory; further replies may go into the same.")
+@click.option("--condition", default="intact", show_default=True, help="The condition under which they were made.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first items of the task.")
+def import_(file: str, task: str, name: str, into: str, condition: str, limit: int | None) -> int:
+    """Score the replies of FILE (a JSON object a line: id, reply, and what is known of seconds, audio_tokens,
+    text_tokens, output_tokens). Items without a reply count as failed, and make the exit code 1."""
+    from otoscope.experiments.predictions import import_predictions
+
+    found = import_predictions(Path(file), task, name, Path(into), condition=condition, limit=limit)
+    click.echo(f"{found.n_answered} replies scored, {found.n_missing} items without one: otoscope results {into}")
+    return 1 if found.n_missing else 0
+
+
 def _clips(source: str | None) -> tuple[list[Any], list[tuple[str, str]]]:
     from otoscope.audio.corpus import read_manifest
     from otoscope.audio.speech import bundled_speech

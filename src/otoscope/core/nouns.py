@@ -196,11 +196,13 @@ class Reply:
 @dataclass(frozen=True, eq=False)
 class Answered:
     """What the runner hands to ``Task.score`` for a :class:`Generate`. ``bare`` is the unmodified answer where it was
-    asked for (the same object as ``reply`` where nothing intervened), ``done`` what the intervention says it did."""
+    asked for (the same object as ``reply`` where nothing intervened), ``done`` what the intervention says it did,
+    ``heard_s`` the seconds of all clips."""
 
     reply: Reply
     bare: Reply | None = None
     done: Mapping[str, float] = field(default_factory=dict)
+    heard_s: float | None = None
 
 
 #: What the runner hands to ``Task.score`` for a :class:`Decide`: numbers (or vectors) by name.

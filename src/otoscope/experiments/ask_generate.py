@@ -84,7 +84,8 @@ def answered(
         if request.against_bare:
             prompt = prompt_of(asked, request, bench.model)
             kept = keep_reply(reply, output_key(bench.model, prompt, request.max_new_tokens), outputs)
-    return Answered(reply, found, done), seconds, kept
+    heard = sum(asked.signals[name].duration_s for name in request.inputs)
+    return Answered(reply, found, done, heard or None), seconds, kept
 
 
 def prompt_of(asked: Asked, request: Generate, model: Any) -> Prompt:

@@ -15,6 +15,7 @@ from otoscope.experiments.bench import Bench
 from otoscope.experiments.experiment import Cell, Experiment
 from otoscope.experiments.fitting import Calibration, check, fitted, learns
 from otoscope.interventions.catalogue import resolve_intervention
+from otoscope.interventions.none import NoIntervention
 from otoscope.models.resolve import resolve, twin_refusal
 from otoscope.tasks.catalogue import resolve_condition, resolve_task
 
@@ -124,6 +125,7 @@ def make_plan(experiment: Experiment, settings: Settings) -> Plan:
             error, model_identity = str(e), {"unresolved": str(cell.model)}
         if card is not None:
             reason = task.accepts(card) or task_refuses(task, bench_condition.label, card)
+            reason = reason or model_refuses(card, intervention)
             if reason:
                 excluded.append((cell, reason))
                 continue
@@ -155,6 +157,13 @@ def _no_twin(experiment: Experiment, cell: Cell, settings: Settings) -> str | No
     if str(base) in settings.objects:
         return "a Python object has no random twin; name its class instead: file:my_model.py#MyEncoder"
     return twin_refusal(base)
+
+
+def model_refuses(card: Any, intervention: Any) -> str | None:
+    """Why nothing can be changed inside a model (its card's ``no_interventions``), where something should be."""
+    if isinstance(intervention, NoIntervention) or not card.extra.get("no_interventions"):
+        return None
+    return f"{card.name} {card.extra['no_interventions']}"
 
 
 def task_refuses(task: Task, label: Any, card: Any) -> str | None:

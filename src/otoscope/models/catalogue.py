@@ -86,6 +86,12 @@ MODELS.add(
 )
 
 MODELS.add(
+    "endpoint",
+    "otoscope.models.audiolms.endpoint:Endpoint",
+    "an OpenAI-compatible server with audio input: url=http://HOST/v1,model=NAME; the key from $OPENAI_API_KEY",
+    kind="audiolm",
+)
+MODELS.add(
     "embeddings",
     "otoscope.models.encoders.imported:ImportedEmbeddings",
     "embeddings computed elsewhere: path=E.npy,manifest=manifest.jsonl",

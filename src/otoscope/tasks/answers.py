@@ -14,12 +14,13 @@ MEASURED = (
     *(f"seconds_{p}" for p in PHASES),
     "seconds_first_token",
     "seconds_per_token",
+    "seconds_request",
     "peak_bytes",
     "real_time_factor",
 )
 
 
-def cost_rows(output: Answered, seconds_of_sound: float | None = None) -> list[Row]:
+def cost_rows(output: Answered) -> list[Row]:
     """Seconds by phase, tokens, peak memory, and what the intervention says it did."""
     reply = output.reply
     rows = [Row(f"seconds_{p}", float(reply.seconds[p])) for p in PHASES if p in reply.seconds]
@@ -28,8 +29,10 @@ def cost_rows(output: Answered, seconds_of_sound: float | None = None) -> list[R
             rows.append(Row(name, float(value)))
     if reply.peak_bytes:
         rows.append(Row("peak_bytes", float(max(reply.peak_bytes.values()))))
-    if seconds_of_sound and reply.seconds:
-        rows.append(Row("real_time_factor", sum(reply.seconds.values()) / seconds_of_sound))
+    if "request" in reply.seconds:
+        rows.append(Row("seconds_request", float(reply.seconds["request"])))
+    if output.heard_s and reply.seconds:
+        rows.append(Row("real_time_factor", sum(reply.seconds.values()) / output.heard_s))
     rows += [Row("audio_tokens", float(reply.tokens.audio)), Row("output_tokens", float(reply.tokens.output))]
     taken = {r.metric for r in rows}
     for name, value in sorted(output.done.items()):
