@@ -163,7 +163,10 @@ def test_requests_keep_their_distance(server, clip) -> None:
 
 
 def test_mistakes_are_told(server, clip, monkeypatch) -> None:
-    for wrong in ("endpoint", "endpoint:url=ftp://x,model=y", "endpoint:url=http://u:p@x/v1,model=y",
+    for use in (lambda lm: lm.load(), lambda lm: lm.identity()):
+        with pytest.raises(UsageError, match="needs url= and model="):
+            use(resolve("endpoint"))
+    for wrong in ("endpoint:model=y", "endpoint:url=ftp://x,model=y", "endpoint:url=http://u:p@x/v1,model=y",
                   f"endpoint:url={server.url},model=y,limit=tokens"):  # fmt: skip
         with pytest.raises(UsageError):
             resolve(wrong)

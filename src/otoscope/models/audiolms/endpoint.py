@@ -32,6 +32,7 @@ from otoscope.core.nouns import Card, Prompt, Reply, TokenCounts
 LONGEST_PAUSE_S = 60.0
 #: No more of a server's error is repeated.
 _SAID = 300
+_ADDRESS = "Write endpoint:url=http://127.0.0.1:8000/v1,model=NAME."
 _CLOSED = "is reached over HTTP, and nothing inside it can be reached or changed"
 
 
@@ -59,11 +60,8 @@ class Endpoint:
         seed: int | None = 0,
     ) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or not model:
-            raise UsageError(
-                "an endpoint needs url= and model=",
-                fix="Write endpoint:url=http://127.0.0.1:8000/v1,model=NAME.",
-            )
+        if (url or model) and (parts.scheme not in ("http", "https") or not parts.netloc or not model):
+            raise UsageError("an endpoint needs url= and model=", fix=_ADDRESS)
         if parts.username or parts.password:
             raise UsageError(
                 "a key does not belong into the address", fix="Put it into an environment variable: key_env."
@@ -80,10 +78,11 @@ class Endpoint:
 
     @property
     def card(self) -> Card:
+        named = bool(self.url)
         return Card(
-            f"endpoint:{self.model}",
+            f"endpoint:{self.model}" if named else "endpoint",
             "audiolm",
-            f"{self.model} behind {urlsplit(self.url).netloc}",
+            f"{self.model} behind {urlsplit(self.url).netloc}" if named else "a model behind an HTTP server",
             rate=self.rate,
             channels=1,
             layers=(),
@@ -93,11 +92,18 @@ class Endpoint:
 
     def identity(self) -> Mapping[str, Any]:
         """The address, the name and what is sent; never the key, and not how often it is tried."""
+        self._check_address()
         own = {"url": self.url, "model": self.model, "rate": self.rate, "seed": self.seed, "limit_s": self.limit_s}
         return {"kind": "endpoint", "version": self.version, **own}
 
+    def _check_address(self) -> None:
+        if not self.url:
+            raise UsageError("an endpoint needs url= and model=", fix=_ADDRESS)
+
     def load(self) -> None:
-        """Raise :class:`UsageError` where the key is missing. The server is not asked before the first prompt."""
+        """Raise :class:`UsageError` where the address or the key is missing. The server is not asked before the first
+        prompt."""
+        self._check_address()
         if self.key_env and not os.environ.get(self.key_env):
             raise UsageError(
                 f"the environment variable {self.key_env} holds no key",
