@@ -12,7 +12,7 @@ from otoscope.models.encoders.hf_family import family_of
 from otoscope.models.encoders.hub_cards import BY_HUB_ID, CARDS
 from otoscope.models.resolve import card_for
 
-OTHERS = ("observer", "separator")
+OTHERS = ("observer", "separator", "audiolm")
 NAMES = [n for n in MODELS if n != "embeddings"]
 
 
