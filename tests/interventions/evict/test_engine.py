@@ -195,6 +195,19 @@ def test_memory_is_freed_and_counted(loaded, clip) -> None:
     assert report.drain() == {}
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_nothing_is_remembered_where_nothing_is_evicted_again(loaded, clip, name) -> None:
+    lm = loaded("qwen2_5_omni")
+    how = {"max_new_tokens": 1, "do_sample": False, "return_dict_in_generate": True}
+    for every in (0, 2):
+        with torch.inference_mode(), resolve_intervention(f"{name}:keep=0.4,every={every}").on(lm):
+            out = lm.network.generate(**inputs_of(lm, asked(clip, 1)), **how)
+        rows = [row for layer in out.past_key_values.layers for row in layer.rows]
+        remembers = any(row.queries is not None or row.memory for row in rows)
+        watches = name.split("/")[1] in ("snapkv", "tova", "h2o", "expected-attention")
+        assert remembers == (watches and every > 0)
+
+
 def test_a_cache_stays_in_its_budget_while_answering(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni"), asked(clip, 1)
     inputs = inputs_of(lm, prompts)

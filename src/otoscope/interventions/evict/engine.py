@@ -198,6 +198,8 @@ class Engine:
             self._remember(i, layer.rows, tokens.real)
             cache.layers[i] = layer
             kept = self._cut(i, layer, parts)
+            if not self.method.every:  # nothing will be scored again, so nothing is remembered
+                layer.rows = [RowState(row.seen) for row in layer.rows]
         else:
             kept = [torch.arange(n, device=heard.device)[None] for n in counts]
         for n, r, h, k in zip(counts, tokens.real, heard, kept, strict=True):
