@@ -71,6 +71,7 @@ def test_a_pruner_and_an_evictor_at_once(written, sound) -> None:
     assert under["intervention"] == both
     assert did["kept_audio_tokens"] == -(-bare["tokens"]["audio"] // 2)
     assert did["cache_bytes_after"] < 0.5 * did["cache_bytes_before"]
+    assert did["cache_bytes"] < bare["did"]["cache_bytes"]
     twice = generate(written("qwen2_5_omni"), sound, *asked[:-1], "evict/knorm+evict/tova")
     assert twice.returncode == 2
     assert "cannot both evict" in twice.stderr

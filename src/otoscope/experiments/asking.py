@@ -20,7 +20,8 @@ from otoscope.interventions.catalogue import resolve_intervention
 
 @dataclass(frozen=True)
 class Asked:
-    """An answer under one intervention ("none": the bare model). ``did`` is what the intervention reports."""
+    """An answer under one intervention ("none": the bare model). ``did`` is what the intervention reports; of the
+    bare model, the bytes of its cache."""
 
     intervention: str
     reply: Reply
@@ -58,7 +59,10 @@ def ask(model: Any, prompt: Prompt, interventions: Sequence[str] = (), max_new_t
         raise UsageError(what, where=model.card.name, fix=fix)
     chosen = [(name, resolve_intervention(name)) for name in interventions]
     model.generate([prompt], 1)
-    found = [Asked("none", model.generate([prompt], max_new_tokens)[0])]
+    bare = model.generate([prompt], max_new_tokens)[0]
+    per_token = getattr(model, "cache_bytes_per_token", None)
+    known = {} if per_token is None else {"cache_bytes": float(per_token * (bare.tokens.prompt + bare.steps))}
+    found = [Asked("none", bare, known)]
     for name, intervention in chosen:
         with intervention.on(model) as report:
             reply = model.generate([prompt], max_new_tokens)[0]

@@ -30,7 +30,7 @@ PREFIX = "audiomarathon/"
 #: What an answer costs: means over tasks of each task's median.
 COSTS = (
     "seconds_first_token", "seconds_encoder", "seconds_prefill", "seconds_per_token", "real_time_factor",
-    "audio_tokens", "kept_audio_share", "cache_bytes", "peak_bytes", "same_answer",
+    "audio_tokens", "kept_audio_share", "kept_cache_share", "cache_bytes", "peak_bytes", "same_answer",
 )  # fmt: skip
 LATENCY = "seconds_first_token"
 #: Shares of the bare model's latency, and of its score, at which the best is looked for.

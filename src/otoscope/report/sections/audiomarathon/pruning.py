@@ -25,6 +25,9 @@ _LEAD = (
 )
 
 
+_SHARES = "Kept shares are those of the audio tokens above the pruning layer; of evict/ methods, those of the cache."
+
+
 def pruning(study: Study, found: Sequence[Setting]) -> Section | None:
     """A part per setting; None where nothing was compared."""
     blocks: list[Block] = [Prose(_LEAD)]
@@ -55,7 +58,7 @@ def kept_figure(study: Study, s: Setting, name: str = "kept") -> Panels:
         panels.append(_official(s, f"{name}-official", families, styles, name))
         titles.append("official mean, % of the bare model's")
     legend = [Entry(f, swatch(f"{name}-s{i}", styles[f]), f"{name}-{i}") for i, f in enumerate(families)]
-    return Panels(name, panels, legend, "Kept shares are those of the audio tokens above the pruning layer.", titles)
+    return Panels(name, panels, legend, _SHARES, titles)
 
 
 def _panel(
@@ -66,7 +69,7 @@ def _panel(
     for i, (f, by) in enumerate(families.items()):
         points = [Point(100 * k, m[0], m[1], m[2]) for k, p in by.items() if (m := value(p)) is not None]
         curves.append(Series(f, styles[f], points, f"{series}-{i}"))
-    shape = Panel("", "kept audio tokens (%)", "", curves)
+    shape = Panel("", "kept share (%)", "", curves)
     return panel_svg(name, f"Difference from the bare model against the kept share, {word}", shape, WIDE)
 
 
@@ -83,7 +86,7 @@ def _official(
             if same:
                 points.append(Point(100 * keep, sum(same) / len(same)))
         curves.append(Series(f, styles[f], points, f"{series}-{i}"))
-    shape = Panel("", "kept audio tokens (%)", "", curves, levels=((100.0, "bare"),))
+    shape = Panel("", "kept share (%)", "", curves, levels=((100.0, "bare"),))
     return panel_svg(name, "Official mean in percent of the bare model's against the kept share", shape, WIDE)
 
 

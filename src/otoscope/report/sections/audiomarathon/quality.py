@@ -16,8 +16,8 @@ from otoscope.tasks.audiomarathon.study import Line, Mean, Setting
 _COSTS = (
     ("seconds_first_token", "first token (s)", 1.0), ("seconds_per_token", "per token (ms)", 1e3),
     ("real_time_factor", "s per s of sound", 1.0), ("audio_tokens", "audio tokens", 1.0),
-    ("kept_audio_share", "kept (%)", 100.0), ("cache_bytes", "cache (MB)", 1e-6), ("peak_bytes", "peak (MB)", 1e-6),
-    ("same_answer", "same answers (%)", 100.0),
+    ("kept_audio_share", "kept (%)", 100.0), ("kept_cache_share", "kept cache (%)", 100.0),
+    ("cache_bytes", "cache (MB)", 1e-6), ("peak_bytes", "peak (MB)", 1e-6), ("same_answer", "same answers (%)", 100.0),
 )  # fmt: skip
 _LEAD = (
     "Sound scores count a reply that cannot be read as wrong and compare classes; official ones leave it out, as the "
