@@ -24,6 +24,7 @@ from otoscope.experiments.ask_encode import Known, embed_missing, embedded, keep
 from otoscope.experiments.ask_generate import answered, bare_replies
 from otoscope.experiments.ask_separate import InMemory, Outputs, bare_stems, separated
 from otoscope.experiments.bench import DEFAULT_RATE, Asked, Bench, Broken
+from otoscope.experiments.sharing import Shelf
 from otoscope.results.schema import Cost, failure_records, item_records
 
 __all__ = ["Bench", "ShardOutput", "explain", "failed_rows", "readout_records", "run_shard", "unpack"]
@@ -41,10 +42,13 @@ class ShardOutput:
     n_failed: int = 0
 
 
-def run_shard(bench: Bench, items: Sequence[Item], outputs: Outputs | None = None) -> ShardOutput:
+def run_shard(
+    bench: Bench, items: Sequence[Item], outputs: Outputs | None = None, shelf: Shelf | None = None
+) -> ShardOutput:
     """Run ``items``; every item yields rows, a failed one a row with status ``failed`` and the reason. ``outputs`` is
-    where unmodified stems and answers are kept and looked for (None: in memory, for this shard)."""
-    shard = _Shard(bench, InMemory() if outputs is None else outputs)
+    where unmodified stems and answers are kept and looked for (None: in memory, for this shard), ``shelf`` where
+    rendered sounds are."""
+    shard = _Shard(bench, InMemory() if outputs is None else outputs, shelf)
     for start in range(0, len(items), CHUNK_ITEMS):
         shard.run(items[start : start + CHUNK_ITEMS])
     if bench.task.keeps_outputs:
@@ -58,14 +62,14 @@ def run_shard(bench: Bench, items: Sequence[Item], outputs: Outputs | None = Non
 class _Shard:
     """What the chunks of one shard share."""
 
-    def __init__(self, bench: Bench, outputs: Outputs) -> None:
-        self.bench, self.outputs = bench, outputs
+    def __init__(self, bench: Bench, outputs: Outputs, shelf: Shelf | None) -> None:
+        self.bench, self.outputs, self.shelf = bench, outputs, shelf
         self.out = ShardOutput()
         self.known: Known = {}
         self.kept: list[tuple[Item, dict[str, str]]] = []
 
     def run(self, items: Sequence[Item]) -> None:
-        chunk = [_ask(self.bench, item) for item in items]
+        chunk = [_ask(self.bench, item, self.shelf) for item in items]
         asked = [a for a in chunk if isinstance(a, Asked)]
         bare = {**bare_stems(self.bench, asked, self.outputs), **bare_replies(self.bench, asked, self.outputs)}
         with self.bench.intervention.on(self.bench.model) as report:
@@ -116,14 +120,20 @@ class _Shard:
         self.kept.append((asked.item, asked.keys or keep_decision(asked.item, output, self.known)))
 
 
-def _ask(bench: Bench, item: Item) -> Asked | Broken:
+def _ask(bench: Bench, item: Item, shelf: Shelf | None) -> Asked | Broken:
     start = time.perf_counter()
+    before: float | None = None
+    name = item.id
     try:
         item = bench.condition(item)
         request = bench.task.request(item, bench.model.card)
         signals: dict[str, Audio] = {}
         if request.inputs:
-            rendered = item.inputs.render(bench.model.card.rate or DEFAULT_RATE)
+            rate = bench.model.card.rate or DEFAULT_RATE
+            if shelf is None:
+                rendered = item.inputs.render(rate)
+            else:
+                rendered, before = shelf.rendered(name, item, rate)
             missing = [n for n in request.inputs if n not in rendered]
             if missing:
                 raise InputError(f"the item has no input {missing[0]!r}", where=item.id)
@@ -135,7 +145,7 @@ def _ask(bench: Bench, item: Item) -> Asked | Broken:
     # What the network hears decides what is equal: through ``channels=left`` a whole triplet can share one vector.
     key = getattr(bench.model, "key", Audio.digest)
     keys = {n: key(a) for n, a in signals.items()} if isinstance(request, Encode) else {}
-    return Asked(item, request, signals, keys, time.perf_counter() - start)
+    return Asked(item, request, signals, keys, time.perf_counter() - start if before is None else before)
 
 
 def readout_records(rows: Sequence[tuple[Item, list[Row]]]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ class Settings:
     trust_remote_code: bool = False
     limit: int | None = None
     batch: int = 16
+    share: bool = True  # settings of one item share its decoding, features and audio encoding
     shard: tuple[int, int] = (0, 1)  # this process does shards with index % shard[1] == shard[0]
     #: Models that exist as Python objects only, by the name that cells use.
     objects: Mapping[str, Any] = field(default_factory=dict)

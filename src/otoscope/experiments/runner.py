@@ -118,6 +118,7 @@ def register(store: Results, exp: Experiment, plan: Plan, settings: Settings, wo
             "execution": {
                 "workers": workers,
                 "batch": settings.batch,
+                "share": settings.share,
                 "shard": list(settings.shard),
                 "trust_remote_code": settings.trust_remote_code,
             },

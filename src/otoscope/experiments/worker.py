@@ -20,6 +20,7 @@ from otoscope.core.nouns import Task
 from otoscope.experiments.bench import Bench
 from otoscope.experiments.execute import explain, failed_rows, readout_records, run_shard, unpack
 from otoscope.experiments.plan import Plan, Planned, Settings, Workshop
+from otoscope.experiments.sharing import MODEL_BYTES, Shelf, together
 from otoscope.results.outputs import KeptOutputs
 from otoscope.results.schema import row_table
 from otoscope.results.shards import ShardKey, plan_shards
@@ -65,6 +66,7 @@ class Worker:
         self.store = Results.open(job.run_dir)
         self.outputs = KeptOutputs(self.store)
         self.workshop = Workshop(job.settings)
+        self.shelf: Shelf | None = None
         self._loaded: dict[int, Exception | None] = {}
         self._work_done = 0
 
@@ -75,12 +77,46 @@ class Worker:
             self._run()
 
     def _run(self) -> None:
-        pending = list(self.job.plan.cells)
+        cells = self.job.plan.cells
+        tasks = {p.id: self.workshop.task(p.cell) for p in cells}
+        pending = together(cells, tasks) if self.job.settings.share else [[p] for p in cells]
         while pending:
             before = self._work_done
-            pending = [cell for cell in pending if not self._advance(cell)]
+            pending = [group for group in pending if not self._advance_group(group)]
             if pending and self._work_done == before:
                 time.sleep(POLL_S)
+
+    def _advance_group(self, group: Sequence[Planned]) -> bool:
+        """As :meth:`_advance`, for cells that share their items: each shard under one intervention after the other."""
+        if len(group) == 1:
+            return self._advance(group[0])
+        self.shelf = Shelf()
+        work = {p.id: self._planned_shards(p, self.workshop.task(p.cell), 0, None) for p in group}
+        held: set[str] = set()
+        foreign: set[str] = set()
+        for i in range(max(len(shards) for shards, _ in work.values())):
+            for p in group:
+                shards, n_items = work[p.id]
+                if i < len(shards):
+                    was_held, was_foreign = self._do_shards(p, shards[i : i + 1], n_items)
+                    held |= {p.id} if was_held else set()
+                    foreign |= {p.id} if was_foreign else set()
+        self.shelf = None
+        if held:
+            return False
+        for p in group:
+            if p.id not in foreign:
+                self._emit(Event("done", p.id, p.cell.alias, n_items=work[p.id][1], worker=self.index))
+        return True
+
+    def _planned_shards(
+        self, planned: Planned, task: Task, r: int, rows: Any
+    ) -> tuple[Sequence[tuple[ShardKey, Sequence[Item]]], int]:
+        """The shards of a round that keeps no outputs, told to the store, and how many items they hold."""
+        items = self._items(planned, task, r, rows)
+        shards = [(key, items[cut]) for key, cut in plan_shards(r, [i.id for i in items], task.shard_items)]
+        self.store.plan_round(planned.id, r, len(items), [key for key, _ in shards])
+        return shards, len(items)
 
     def _advance(self, planned: Planned) -> bool:
         """Do what can be done of a cell now; True once nothing of it is left for this worker."""
@@ -148,7 +184,7 @@ class Worker:
         if isinstance(bench, Exception):
             rows, n_failed = failed_rows(items, bench), len(items)
         else:
-            out = run_shard(bench, items, self.outputs)
+            out = run_shard(bench, items, self.outputs, self.shelf)
             rows, n_failed = out.rows, out.n_failed
             if out.kept is not None:
                 artefact = self.store.put_artefact(out.kept)
@@ -193,6 +229,9 @@ class Worker:
             try:
                 model.load()
                 _one_thread()
+                remember = getattr(model, "remember", None)
+                if remember is not None:
+                    remember(MODEL_BYTES if self.job.settings.share else None)
                 self._loaded = {key: None}
             except Exception as e:
                 self._loaded = {key: e}

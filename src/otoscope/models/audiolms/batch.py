@@ -42,13 +42,17 @@ class Batch:
         return max(len(one.ids) for one in self.laid)
 
 
-def lay_out(family: AudioFamily, prompts: Sequence[Prompt], pad_id: int, max_new_tokens: int) -> Batch:
+def lay_out(
+    family: AudioFamily, prompts: Sequence[Prompt], pad_id: int, max_new_tokens: int, entry: Any = None
+) -> Batch:
     """Raises :class:`InputError`, naming the prompt, on what the family does not take or the decoder has no room for.
-    Clips that become too few tokens are an :class:`InputError` as well."""
+    Clips that become too few tokens are an :class:`InputError` as well. ``entry`` keeps the features of the clips."""
     import torch
 
     clips = [clip.samples[0] for prompt in prompts for clip in prompt.audio]
-    heard = family.hear(clips) if clips else None
+    heard = None
+    if clips:
+        heard = family.hear(clips) if entry is None else entry.hear(lambda: family.hear(clips))
     tokens = iter(heard.tokens if heard else ())
     laid = []
     for i, prompt in enumerate(prompts):

@@ -18,6 +18,7 @@ from otoscope.core.sites import Site, SiteMap
 from otoscope.models import devices
 from otoscope.models.audiolms.batch import Batch, Laid, lay_out
 from otoscope.models.audiolms.family import MODEL_TYPES, AudioFamily, audio_family
+from otoscope.models.audiolms.sharing import Entry, Memory, reusing
 from otoscope.models.audiolms.text_files import processor_settings, template_of, text_digest, tokenizer_of
 from otoscope.models.encoders.checkpoint import Checkpoint
 from otoscope.models.encoders.hf import first_line, quiet
@@ -44,6 +45,7 @@ class PretrainedAudioLM:
         self._known, self._network = card, None
         self._snapshot: Snapshot | None = None
         self._family: AudioFamily | None = None
+        self._memory: Memory | None = None
 
     # --- what is known without the network ---
 
@@ -188,8 +190,9 @@ class PretrainedAudioLM:
 
     # --- answers ---
 
-    def prepare(self, prompts: Sequence[Prompt], max_new_tokens: int = 256) -> Batch:
-        """The network's inputs for ``prompts``, on the CPU. Raises :class:`InputError`, naming the prompt."""
+    def prepare(self, prompts: Sequence[Prompt], max_new_tokens: int = 256, entry: Entry | None = None) -> Batch:
+        """The network's inputs for ``prompts``, on the CPU. Raises :class:`InputError`, naming the prompt. ``entry``:
+        what is known of the clips of the one prompt."""
         self.load()
         if not prompts:
             raise UsageError("there is no prompt", where=self.checkpoint.name)
@@ -206,7 +209,7 @@ class PretrainedAudioLM:
                         fix="Resample it with otoscope.audio.resample, and choose or average its channels.",
                     )
             self.family.check(prompt, where)
-        return lay_out(self.family, prompts, self._pad_id(), max_new_tokens)
+        return lay_out(self.family, prompts, self._pad_id(), max_new_tokens, entry)
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int = 256) -> list[Reply]:
         """Greedy answers, all prompts in one batch padded on the left."""
@@ -220,11 +223,12 @@ class PretrainedAudioLM:
         assert network is not None
         phases = Phases(device)
         phases.enter("features")
-        batch = self.prepare(prompts, max_new_tokens)
+        entry = self._known_of(prompts)
+        batch = self.prepare(prompts, max_new_tokens, entry)
         inputs = self._on_device(batch)
         encoder = [network.get_submodule(_path(network, part, self.checkpoint.name)) for part in self.family.encoder]
         try:
-            with quiet(), torch.inference_mode(), answering(phases, encoder) as criterion:
+            with quiet(), torch.inference_mode(), reusing(encoder, entry), answering(phases, encoder) as criterion:
                 ids = network.generate(
                     **inputs,
                     max_new_tokens=max_new_tokens,
@@ -236,9 +240,23 @@ class PretrainedAudioLM:
             raise
         except Exception as e:
             raise ModelError(f"failed on {len(prompts)} prompt(s): {first_line(e)}", where=self.checkpoint.name) from e
+        if entry is not None and self._memory is not None:
+            entry.settle(phases.seconds, phases.peak_bytes)
+            self._memory.trim()
         answers = ids[:, batch.width :].tolist()
         measured = {"seconds": phases.seconds, "peak_bytes": phases.peak_bytes, "steps": phases.steps}
         return [self._reply(one, row, len(prompts), measured) for one, row in zip(batch.laid, answers, strict=True)]
+
+    def remember(self, max_bytes: int | None) -> None:
+        """From now on give what prompts about the same clips share again (see :mod:`.sharing`), keeping up to
+        ``max_bytes`` beside the latest; None: compute everything."""
+        self._memory = None if max_bytes is None else Memory(max_bytes)
+
+    def _known_of(self, prompts: Sequence[Prompt]) -> Entry | None:
+        """Batches share nothing: padding changes what the encoder is given."""
+        if self._memory is None or len(prompts) != 1 or not prompts[0].audio:
+            return None
+        return self._memory.entry(" ".join(clip.digest() for clip in prompts[0].audio))
 
     def _reply(self, laid: Laid, row: list[int], batch: int, measured: Mapping[str, Any]) -> Reply:
         ends = self._end_ids()
