@@ -131,7 +131,7 @@ class Engine:
         if not isinstance(layer, EvictedLayer):
             return module(*args, **kwargs)
         self.report.in_the_end = self.report.in_the_end or [0]
-        real = layer.expect(self._new(rows, n, hidden))
+        real = layer.expect(self._new(rows, n, hidden), all_real=n == 1)
         out = module(hidden, **{**named, "attention_mask": self._mask(i, hidden, real, cache), "position_ids": None})
         if self.method.every:
             self._remember(i, layer.rows, real[:, -n:])

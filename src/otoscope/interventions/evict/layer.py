@@ -54,12 +54,14 @@ class EvictedLayer(DynamicLayer):
         self.values = self.values.gather(2, index[..., None].expand(*index.shape, self.values.shape[-1]))
         self.at, self.real = self.at.gather(2, index), real
 
-    def expect(self, new: Tensor) -> Tensor:
-        """``new`` ``[B, n]`` tokens come, some of them real; which keys will count ``[B, keys]``."""
+    def expect(self, new: Tensor, all_real: bool = False) -> Tensor:
+        """``new`` ``[B, n]`` tokens come, some of them real; which keys will count ``[B, keys]``. ``all_real`` spares
+        asking the device."""
         count = new.cumsum(1) + torch.tensor([[row.seen] for row in self.rows], device=new.device)
         self.at = torch.cat([self.at, (count - 1)[:, None].expand(-1, self.at.shape[1], -1)], 2)
         self.real = torch.cat([self.real, new], 1)
-        for row, n in zip(self.rows, new.sum(1).tolist(), strict=True):
+        counts = [new.shape[1]] * len(self.rows) if all_real else new.sum(1).tolist()
+        for row, n in zip(self.rows, counts, strict=True):
             row.seen += int(n)
         return self.real
 

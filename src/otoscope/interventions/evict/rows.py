@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from otoscope.interventions.evict.evictor import Held
 
@@ -12,13 +13,17 @@ def attention(held: Held, first: int = 0, last: int | None = None) -> Tensor:
     """Attention ``[H, t, n]`` of the queries ``first`` to ``last`` (half-open, of ``held.queries``) over the tokens
     that are not later. A query that sees nothing has a row of zeros."""
     assert held.queries is not None
-    t = held.queries.shape[1]
+    t, shared = held.queries.shape[1], held.keys.shape[0]
     queries = held.queries[:, first:last].float()
     at = torch.arange(held.seen - t, held.seen, device=queries.device)[first:last]
-    group = queries.shape[0] // held.keys.shape[0]
-    z = queries @ held.keys.float().repeat_interleave(group, 0).mT * held.scale
-    later = held.at.repeat_interleave(group, 0)[:, None, :] > at[None, :, None]
-    return z.masked_fill(later, float("-inf")).softmax(-1).nan_to_num(0.0)
+    rows = queries.shape[1]
+    # Queries that share keys are rows of one product, and keys that are later than all of them are left out of it.
+    n = int((held.at <= at[-1]).sum(1).max())
+    z = queries.reshape(shared, -1, queries.shape[-1]) @ held.keys[:, :n].float().mT * held.scale
+    z = z.unflatten(1, (-1, rows))
+    later = held.at[:, None, None, :n] > at[None, None, :, None]
+    found = z.masked_fill_(later, float("-inf")).softmax(-1).nan_to_num_(0.0).flatten(0, 1)
+    return functional.pad(found, (0, held.n - n))
 
 
 def by_group(x: Tensor, held: Held) -> Tensor:
