@@ -90,17 +90,18 @@ class Worker:
         """As :meth:`_advance`, for cells that share their items: each shard under one intervention after the other."""
         if len(group) == 1:
             return self._advance(group[0])
-        self.shelf = Shelf()
         work = {p.id: self._planned_shards(p, self.workshop.task(p.cell), 0, None) for p in group}
         held: set[str] = set()
         foreign: set[str] = set()
         for i in range(max(len(shards) for shards, _ in work.values())):
+            self._share_anew(group[0])  # what is kept is of one shard
             for p in group:
                 shards, n_items = work[p.id]
                 if i < len(shards):
                     was_held, was_foreign = self._do_shards(p, shards[i : i + 1], n_items)
                     held |= {p.id} if was_held else set()
                     foreign |= {p.id} if was_foreign else set()
+        self._share_anew(group[0])
         self.shelf = None
         if held:
             return False
@@ -108,6 +109,13 @@ class Worker:
             if p.id not in foreign:
                 self._emit(Event("done", p.id, p.cell.alias, n_items=work[p.id][1], worker=self.index))
         return True
+
+    def _share_anew(self, planned: Planned) -> None:
+        """Forget what cells have shared so far."""
+        self.shelf = Shelf()
+        remember = getattr(self.workshop.model(planned.cell), "remember", None)
+        if remember is not None:
+            remember(MODEL_BYTES)
 
     def _planned_shards(
         self, planned: Planned, task: Task, r: int, rows: Any
@@ -229,9 +237,6 @@ class Worker:
             try:
                 model.load()
                 _one_thread()
-                remember = getattr(model, "remember", None)
-                if remember is not None:
-                    remember(MODEL_BYTES if self.job.settings.share else None)
                 self._loaded = {key: None}
             except Exception as e:
                 self._loaded = {key: e}

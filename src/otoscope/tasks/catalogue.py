@@ -32,6 +32,13 @@ for _key, _family in FAMILIES.items():
     TASKS.add(f"longaudio/{_key}", f"otoscope.tasks.longaudio.task:{_key.capitalize()}", f"long audio: {_family.title}")
 
 for _name, _about in (
+    ("closed", "questions with choices, read by rules"),
+    ("instructions", "instructions to follow, checked by rules"),
+    ("open", "open questions, graded by a judge of yours"),
+):
+    TASKS.add(f"mmau-pro/{_name}", f"otoscope.tasks.mmaupro.task:{_name.capitalize()}", f"MMAU-Pro: {_about}; data=DIR")
+
+for _name, _about in (
     ("digits", "spoken digits, the package's voices (speech)"),
     ("voices", "sex of the speaker, the package's voices (speech)"),
     ("events", "sound events, generated (sound)"),
