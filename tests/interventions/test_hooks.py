@@ -145,6 +145,23 @@ def test_a_skip_may_ask_for_what_it_replaces() -> None:
     assert torch.equal(out, 5 * (2 * 7 * ONE) + 1)
 
 
+def test_a_skip_that_asks_lets_others_answer_and_inputs_and_outputs_act_once() -> None:
+    seen: list[Any] = []
+    double = Skip(at("first"), lambda module, args, kwargs: tuple(2 * v for v in module(*args, **kwargs)))
+    add = Skip(at("first"), lambda module, args, kwargs: tuple(v + 1 for v in module(*args, **kwargs)))
+    once = [Change(at("x"), lambda x: 2 * x), Change(at("second"), lambda b: b + 1), Observe(at("second"), seen.append)]
+    a, b = 2 * 2 * ONE, 2 * 5 * ONE  # what the module gives for twice the input
+    for skips, a_then, b_then in (
+        ([double], 2 * a, 2 * b),
+        ([double, add], 2 * (a + 1), 2 * (b + 1)),
+        ([add, double], 2 * a + 1, 2 * b + 1),
+    ):
+        seen.clear()
+        assert torch.equal(run([*skips, *once]), 5 * (a_then + b_then + 1) + 1)
+        assert len(seen) == 1
+        assert torch.equal(seen[0], b_then + 1)
+
+
 def test_errors_name_what_is_wrong() -> None:
     toy = Toy()
     with (

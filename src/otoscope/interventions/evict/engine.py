@@ -70,7 +70,7 @@ class Engine:
         self._real: Tensor | None = None
         self._ids: Tensor | None = None
         self._tokens: Tokens | None = None
-        self._masks: dict[int, Any] = {}
+        self._masks: dict[Any, Any] = {}
         self._cache: Any = None
         self._watching = False
 
@@ -167,10 +167,11 @@ class Engine:
     def _mask(self, i: int, hidden: Tensor, real: Tensor, cache: Any) -> Any:
         """Layers that have read the same tokens keep as many of them, so they share their mask."""
         layer = cache.layers[i]
-        if id(layer.tokens) not in self._masks:
+        key = (id(layer.tokens), hidden.device)
+        if key not in self._masks:
             with layer.as_it_is():
-                self._masks[id(layer.tokens)] = causal_mask(self.config, hidden, real, cache, i)
-        return self._masks[id(layer.tokens)]
+                self._masks[key] = causal_mask(self.config, hidden, real, cache, i)
+        return self._masks[key]
 
     # --- the end of a prompt ---
 
@@ -188,21 +189,22 @@ class Engine:
         self._cache = cache
         self.report.before[-1] += layer_bytes(whole)
         began = now(whole.keys)
-        heard = torch.zeros_like(tokens.real)
+        real = tokens.real.to(whole.keys.device)
+        heard = torch.zeros_like(real)
         if tokens.ids is not None:
-            heard = (tokens.ids.to(heard.device) == self.audio_id) & tokens.real
-        counts = [int(r.sum()) for r in tokens.real]
-        parts = [self._parts(n, h[r]) for n, r, h in zip(counts, tokens.real, heard, strict=True)]
+            heard = (tokens.ids.to(real.device) == self.audio_id) & real
+        counts = [int(r.sum()) for r in real]
+        parts = [self._parts(n, h[r]) for n, r, h in zip(counts, real, heard, strict=True)]
         if any(budget < len(part) for row in parts for part, budget in row) or self.method.every:
             layer = EvictedLayer(whole, tokens, [RowState(n) for n in counts])
-            self._remember(i, layer.rows, tokens.real)
+            self._remember(i, layer.rows, real)
             cache.layers[i] = layer
             kept = self._cut(i, layer, parts)
             if not self.method.every:  # nothing will be scored again, so nothing is remembered
                 layer.rows = [RowState(row.seen) for row in layer.rows]
         else:
             kept = [torch.arange(n, device=heard.device)[None] for n in counts]
-        for n, r, h, k in zip(counts, tokens.real, heard, kept, strict=True):
+        for n, r, h, k in zip(counts, real, heard, kept, strict=True):
             self.report.prompt(n, k.shape[1], h[r], k)
         self._queries.pop(i, None)
         self.report.seconds += now(whole.keys) - began

@@ -40,7 +40,7 @@ class EvictedLayer(DynamicLayer):
         super().__init__()
         self.__dict__.update(whole.__dict__)
         assert self.keys is not None
-        self.tokens, self.real, self.rows = tokens, tokens.real, rows
+        self.tokens, self.real, self.rows = tokens, tokens.real.to(self.keys.device), rows
         self.at = (self.real.cumsum(1) - 1)[:, None].expand(-1, self.keys.shape[1], -1)
         self.added = int(self.keys.shape[-2])
         self.since = 0  # tokens added since the last eviction
