@@ -11,7 +11,7 @@ from otoscope.core.nouns import Fitted, Prompt
 from otoscope.interventions.catalogue import resolve_intervention
 from otoscope.interventions.heads.atlas import HeadAtlas, read
 from otoscope.interventions.heads.knock import KnockHeads, knocked
-from otoscope.interventions.prune.headrouter import probe
+from otoscope.interventions.prune.calibration import probe
 
 LAYERS, HEADS = 4, 4
 
