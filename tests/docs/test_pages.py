@@ -93,6 +93,11 @@ def test_the_curves_of_the_tiny_separator_are_those_of_its_weights():
     assert told in words("explanation/models/tiny-separator.md")
 
 
+def test_the_figures_of_the_tiny_audio_language_model_are_those_of_its_weights():
+    told = load(ROOT / "tools" / "audiolm_figures.py").table()
+    assert told in words("explanation/models/tiny-audiolm.md")
+
+
 def test_the_schema_page_lists_every_column_and_every_score():
     from otoscope.results.schema import CELL_STATUSES, CELLS, ROWS, STATUSES
     from otoscope.results.scoring import Score

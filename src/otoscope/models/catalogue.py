@@ -107,6 +107,12 @@ MODELS.add(
     "trained here: SAM Audio's kind of separator, 8 kHz, by text and spans; comes with the package (CC BY-SA 4.0)",
     kind="separator",
 )
+MODELS.add(
+    "tiny-audiolm",
+    "otoscope.models.bundled.tiny_audiolm:tiny_audiolm",
+    "trained here: Audio Flamingo 3's kind of audio language model, tiny; comes with the package (CC BY-SA 4.0)",
+    kind="audiolm",
+)
 for _name, _card in SAM_AUDIO.items():
     _target = f"otoscope.models.separators.sam_audio:{_name.replace('-', '_')}"
     MODELS.add(_name, _target, _card.summary, kind="separator")

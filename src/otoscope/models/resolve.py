@@ -109,7 +109,7 @@ def _from_registry(spec: Spec, trust_remote_code: bool, device: str) -> Model:
     found = entry.load()
     if isinstance(found, Card):
         return _checkpoint(spec, str(found.hub_id), found, trust_remote_code, device)
-    if entry.kind == "separator":  # a function has no verb to be known by
+    if entry.kind in ("separator", "audiolm"):  # a function has no verb to be known by
         return _finished(found, spec, device)
     return _from_factory(found, spec, device, None)
 
