@@ -34,7 +34,8 @@ def test_the_benchmark_is_told_by_its_verdicts(tones: Run) -> None:
     assert re.search(r"[+−]?\d+\.\d dB \[", found.sentence)
     assert found.caveat
     assert not found.caveat.startswith("What this")
-    assert [b.block for b in found.blocks] == ["panels", "table"]
+    (side_by_side,) = found.blocks
+    assert [b.block for b in side_by_side.blocks] == ["panels", "table"]
 
 
 def test_a_run_without_distances_has_no_verdict() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from otoscope.report.headline import Headline
 from otoscope.report.run import Run
-from otoscope.report.section import Block
+from otoscope.report.section import Block, Columns
 from otoscope.report.sections.bmld.against_snr import one_curve
 from otoscope.report.sections.bmld.findings import NOT, TONES_OF_VERDICT, finding
 from otoscope.report.sections.bmld.study import Study, study_of
@@ -38,7 +38,8 @@ def headline(run: Run) -> Headline:
         blocks.append(one_curve(study, leads[0], first.at[0]))
     blocks.append(verdicts_at_a_glance(study))
     caveat = finding(first, study).caveat.removeprefix(NOT)
-    return Headline(first.verdict, TONES_OF_VERDICT[first.verdict], f"{'; '.join(said)}.", caveat, blocks)
+    tone = TONES_OF_VERDICT[first.verdict]
+    return Headline(first.verdict, tone, f"{'; '.join(said)}.", caveat, [Columns(blocks)])
 
 
 def _rank(study: Study, model: str) -> int:

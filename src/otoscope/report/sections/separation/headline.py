@@ -16,6 +16,15 @@ from otoscope.tasks.separation.study import Rivalry, Study
 
 #: The measure that the sentence about a probe is in, and the saving that the figure is against.
 _MEASURE, _SAVING = "si_sdr_db", "saved_flops"
+#: How a metric is called in a sentence, where its name alone says less.
+_SAID = {
+    "si_sdr_db": "dB SI-SDR",
+    "sar_db": "dB SAR",
+    "stoi": "STOI",
+    "pesq_nb": "PESQ",
+    "latent_cosine": "latent cosine",
+    "fidelity_si_sdr_db": "dB fidelity",
+}
 _CAVEAT = (
     "that another separator would do the same: this is one small model on this run's items. A loss in one measure is "
     "not a loss for a listener, and the seconds are those of this machine."
@@ -57,10 +66,8 @@ def _of_saving(rivalry: Rivalry, verdict: str, count: str) -> str:
     if told is None or told.difference is None or told.saved is None:
         return f"{text}: {verdict}"
     n, d = digits(told.metric), told.difference
-    more = f"{number(-d.value, n, sign=True)} {interval(-d.high, -d.low, n, sign=True)}"
-    return (
-        f"{text}; {told.method} at {number(100 * told.saved, 0)} % of all FLOPs saved loses {more} more {told.metric}"
-    )
+    more = f"{number(-d.value, n)} {interval(-d.high, -d.low, n)} {_SAID.get(told.metric, told.metric)} more"
+    return f"{text}; {told.method}, where {number(100 * told.saved, 0)} % of all FLOPs are saved, loses {more}"
 
 
 def _of_probe(c: Comparison) -> str:
