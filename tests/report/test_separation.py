@@ -56,7 +56,7 @@ def blocks(found):
 
 def test_the_page_says_who_saves_better_and_shows_it(store) -> None:
     found = {s.id: list(blocks(s.blocks)) for s in separation(Run.read(store))}
-    assert list(found) == ["caching", "probes", "convergence", "saving", "separation"]
+    assert list(found) == ["caching", "probes", "convergence", "saving", "listen", "separation"]
     (finding,) = next(b for b in found["caching"] if isinstance(b, Findings)).items
     assert dict(finding.facts)["at equal FLOPs"].startswith("LSAC loses less ")
     probed = next(b for b in found["probes"] if isinstance(b, Table))

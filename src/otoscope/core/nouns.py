@@ -295,6 +295,16 @@ class InterventionReport(Protocol):
 
 
 @runtime_checkable
+class Traced(Protocol):
+    """A report that can also show what was done to the last prompt since :meth:`InterventionReport.drain`."""
+
+    def trace(self) -> Mapping[str, NDArray[Any]]:
+        """Arrays by name, none where nothing was done. ``kept_audio`` ``[N]``: of each audio token, the share of the
+        places (layers from where it acts on, heads) in which it stays."""
+        ...
+
+
+@runtime_checkable
 class Condition(Protocol):
     """A named, serialisable change of an item's stimulus. ``label`` is its JSON identity."""
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from otoscope.core import clock
 from otoscope.core.errors import InputError, ModelError, StoreError
 from otoscope.core.identity import digest
-from otoscope.core.nouns import Answered, Generate, InterventionReport, Prompt, Reply, TokenCounts
-from otoscope.experiments.ask_separate import Arrays, Outputs, timing_key
+from otoscope.core.nouns import Answered, Generate, InterventionReport, Prompt, Reply, TokenCounts, Traced
+from otoscope.experiments.ask_separate import Arrays, Outputs, shown_key, timing_key
 from otoscope.experiments.bench import Asked, Bench, Broken
 from otoscope.interventions.none import NoIntervention
 
@@ -61,9 +61,11 @@ def answered(
     report: InterventionReport | None,
     bare: Mapping[str, Reply | Broken],
     outputs: Outputs,
+    shown: bool = False,
 ) -> tuple[Answered, float, str | None]:
     """What the task gets for one item, the seconds of the model's own call, and the name under which its answer was
-    kept (None: it was not). To be called inside the intervention."""
+    kept (None: it was not). Of an item to be ``shown``, what the intervention did to it is kept instead. To be called
+    inside the intervention."""
     request = asked.request
     assert isinstance(request, Generate)
     found = bare.get(asked.item.id)
@@ -75,15 +77,16 @@ def answered(
     start = time.perf_counter()
     reply = generate_one(bench.model, asked, request)
     seconds = time.perf_counter() - start
-    done = dict(report.drain()) if report is not None else {}
     kept: str | None = None
+    if shown and isinstance(report, Traced) and (trace := report.trace()):
+        kept = outputs.keep_output(shown_key(bench, output_key_of(bench, asked)), trace)
+    done = dict(report.drain()) if report is not None else {}
     if isinstance(bench.intervention, NoIntervention):
         found = reply
         if (per_token := getattr(bench.model, "cache_bytes_per_token", None)) is not None:
             done["cache_bytes"] = float(per_token * (reply.tokens.prompt + reply.steps))
         if request.against_bare:
-            prompt = prompt_of(asked, request, bench.model)
-            kept = keep_reply(reply, output_key(bench.model, prompt, request.max_new_tokens), outputs)
+            kept = keep_reply(reply, output_key_of(bench, asked), outputs)
     heard = sum(asked.signals[name].duration_s for name in request.inputs)
     return Answered(reply, found, done, heard or None), seconds, kept
 
@@ -119,6 +122,12 @@ def output_key(model: Any, prompt: Prompt, max_new_tokens: int) -> str:
             "max_new_tokens": max_new_tokens,
         }
     )
+
+
+def output_key_of(bench: Bench, asked: Asked) -> str:
+    """:func:`output_key` of an item's prompt."""
+    assert isinstance(asked.request, Generate)
+    return output_key(bench.model, prompt_of(asked, asked.request, bench.model), asked.request.max_new_tokens)
 
 
 def keep_reply(reply: Reply, key: str, outputs: Outputs) -> str:

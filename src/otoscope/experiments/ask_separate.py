@@ -100,9 +100,11 @@ def separated(
     report: InterventionReport | None,
     bare: Mapping[str, Bare | Broken],
     outputs: Outputs,
+    shown: bool = False,
 ) -> tuple[Separated, float, str | None]:
     """What the task gets for one item, the seconds of the model's own call, and the name under which its output was
-    kept (None: it was not). To be called inside the intervention."""
+    kept (None: it was not). Of an item to be ``shown``, also an output under an intervention is kept. To be called
+    inside the intervention."""
     request = asked.request
     assert isinstance(request, Separate)
     mixture = asked.signals[request.mixture]
@@ -120,6 +122,8 @@ def separated(
     if request.against_bare and found is None:  # nothing intervenes: this is the unmodified output
         found = Bare(stems, seconds)
         kept = _keep(found, output_key(bench.model, mixture, request), outputs)
+    elif shown:
+        kept = outputs.keep_output(shown_key(bench, output_key(bench.model, mixture, request)), arrays_of(stems))
     if found is None:
         return Separated(stems, asked.signals, None, done, seconds), seconds, kept
     return Separated(stems, asked.signals, found.stems, done, seconds, found.seconds), seconds, kept
@@ -159,6 +163,11 @@ def output_key(model: Any, mixture: Audio, request: Separate) -> str:
 def timing_key(key: str) -> str:
     """Where the seconds of the output under ``key`` are kept."""
     return digest({"seconds": key})
+
+
+def shown_key(bench: Bench, key: str) -> str:
+    """Where is kept what an intervention made of an item whose unmodified output is under ``key``."""
+    return digest({"shown": key, "intervention": bench.intervention.identity()})
 
 
 def arrays_of(stems: Stems) -> dict[str, NDArray[Any]]:

@@ -50,7 +50,7 @@ def run_shard(
     rendered sounds are."""
     shard = _Shard(bench, InMemory() if outputs is None else outputs, shelf)
     for start in range(0, len(items), CHUNK_ITEMS):
-        shard.run(items[start : start + CHUNK_ITEMS])
+        shard.run(items[start : start + CHUNK_ITEMS], shown=start == 0)
     if bench.task.keeps_outputs:
         shard.out.kept = pack(items, shard.kept, shard.known)
     peak = _peak_bytes()
@@ -68,14 +68,15 @@ class _Shard:
         self.known: Known = {}
         self.kept: list[tuple[Item, dict[str, str]]] = []
 
-    def run(self, items: Sequence[Item]) -> None:
+    def run(self, items: Sequence[Item], shown: bool) -> None:
+        """``shown``: of the first item, what an intervention made of it is kept, to be heard and seen in the page."""
         chunk = [_ask(self.bench, item, self.shelf) for item in items]
         asked = [a for a in chunk if isinstance(a, Asked)]
         bare = {**bare_stems(self.bench, asked, self.outputs), **bare_replies(self.bench, asked, self.outputs)}
         with self.bench.intervention.on(self.bench.model) as report:
             embed_missing(self.bench, asked, self.known)
-            for item, one in zip(items, chunk, strict=True):
-                self._finish(item, one, report, bare)
+            for i, (item, one) in enumerate(zip(items, chunk, strict=True)):
+                self._finish(item, one, report, bare, shown and i == 0)
 
     def _finish(
         self,
@@ -83,11 +84,12 @@ class _Shard:
         asked: Asked | Broken,
         report: InterventionReport | None,
         bare: Mapping[str, Any],
+        shown: bool,
     ) -> None:
         try:
             if isinstance(asked, Broken):
                 raise asked.error
-            output, seconds, artefact = self._output(asked, report, bare)
+            output, seconds, artefact = self._output(asked, report, bare, shown)
             if self.bench.task.keeps_outputs:
                 self._keep(asked, output)
             rows = self.bench.task.score(asked.item, output)
@@ -101,12 +103,12 @@ class _Shard:
         self.out.rows.extend(item_records(asked.item, rows, cost=cost, output=artefact))
 
     def _output(
-        self, asked: Asked, report: InterventionReport | None, bare: Mapping[str, Any]
+        self, asked: Asked, report: InterventionReport | None, bare: Mapping[str, Any], shown: bool
     ) -> tuple[Any, float, str | None]:
         if isinstance(asked.request, Separate):
-            return separated(self.bench, asked, report, bare, self.outputs)
+            return separated(self.bench, asked, report, bare, self.outputs, shown)
         if isinstance(asked.request, Generate):
-            return answered(self.bench, asked, report, bare, self.outputs)
+            return answered(self.bench, asked, report, bare, self.outputs, shown)
         if isinstance(asked.request, Decide):
             start = time.perf_counter()
             decision = self.bench.model.decide(asked.request.quantity, asked.signals, asked.request.about)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from numpy.typing import NDArray
+
 from otoscope.core.errors import UsageError
-from otoscope.core.nouns import Fitted, Intervention, Model
+from otoscope.core.nouns import Fitted, Intervention, Model, Traced
 from otoscope.interventions.decoder import EVICTS
 from otoscope.interventions.prune.engine import Pruned
 
@@ -109,6 +111,11 @@ class Reports:
     @property
     def notes(self) -> list[str]:
         return [note for _, report in self.parts for note in getattr(report, "notes", ())]
+
+    def trace(self) -> Mapping[str, NDArray[Any]]:
+        """Of the first part that tells: parts behind it see fewer tokens than the prompt has."""
+        told = (dict(report.trace()) for _, report in self.parts if isinstance(report, Traced))
+        return next(filter(None, told), {})
 
     def drain(self) -> Mapping[str, float]:
         pruned = [report for _, report in self.parts if isinstance(report, Pruned)]

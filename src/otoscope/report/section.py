@@ -70,13 +70,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Panels:
-    """Small figures side by side under one legend. ``titles``, one per panel, are for names too long for a figure."""
+    """Small figures side by side under one legend. ``titles``, one per panel, are for names too long for a figure.
+    ``wide``: one below the other over the page's width."""
 
     id: str
     panels: Sequence[Markup]
     legend: Sequence[Entry] = ()
     caption: str = ""
     titles: Sequence[str] = ()
+    wide: bool = False
     block: ClassVar[str] = "panels"
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -20,12 +23,24 @@ class Evicted:
     in_the_end: list[int] = field(default_factory=list)
     seconds: float = 0.0
     again: int = 0
+    shares: list[Tensor] = field(
+        default_factory=list
+    )  # of every layer and prompt: of each sound token, heads that keep it
 
     def prompt(self, before: int, after: int, heard: Tensor, kept: Tensor) -> None:
         """One prompt in one layer; ``heard`` ``[n]`` tells its sound, ``kept`` ``[H, m]`` what has stayed."""
         audio = int(heard.sum())
         share = float(heard[kept].float().sum()) / kept.shape[0] if audio else 0.0
+        if audio:
+            held = torch.zeros(kept.shape[0], len(heard), device=heard.device).scatter_(1, kept, 1.0)
+            self.shares.append(held.mean(0)[heard])
         self.prompts.append((before, after, audio, share))
+
+    def trace(self) -> Mapping[str, NDArray[Any]]:
+        """See :class:`~otoscope.core.nouns.Traced`; of several prompts of one length, their mean."""
+        if not self.shares or len({len(s) for s in self.shares}) > 1:
+            return {}
+        return {"kept_audio": torch.stack(self.shares).mean(0).cpu().numpy()}
 
     def drain(self) -> Mapping[str, float]:
         """Means over prompts, layers and heads: ``cache_tokens`` of the prompt, ``kept_cache_tokens``,
@@ -46,4 +61,5 @@ class Evicted:
             if told:
                 found[f"cache_bytes{name}"] = sum(told) / len(told)
         self.prompts, self.before, self.after, self.in_the_end, self.seconds, self.again = [], [], [], [], 0.0, 0
+        self.shares = []
         return found

@@ -20,6 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from otoscope.core.errors import InputError, ModelError, UsageError
@@ -76,6 +77,11 @@ class Pruned:
     scoring_s: float = 0.0
     cache_bytes: list[int] = field(default_factory=list)  # of each cache, as it was last seen
     extra: list[Mapping[str, float]] = field(default_factory=list)
+    last: Tensor | None = None  # of the last prompt with sound: which of its audio tokens stay
+
+    def trace(self) -> Mapping[str, NDArray[Any]]:
+        """See :class:`~otoscope.core.nouns.Traced`."""
+        return {} if self.last is None else {"kept_audio": self.last.float().cpu().numpy()}
 
     def drain(self) -> Mapping[str, float]:
         """Means over prompts: ``kept_audio_tokens``, ``kept_audio_share`` at and above the layer, and over all layers
@@ -98,7 +104,7 @@ class Pruned:
         for name in sorted({k for e in self.extra for k in e}):
             told = [e[name] for e in self.extra if name in e]
             found[name] = sum(told) / len(told)
-        self.clips, self.scoring_s, self.cache_bytes, self.extra = [], 0.0, [], []
+        self.clips, self.scoring_s, self.cache_bytes, self.extra, self.last = [], 0.0, [], [], None
         return found
 
 
@@ -226,6 +232,7 @@ class Engine:
                 stay[i, kept] = True
                 self.report.clips.append((len(audio), len(kept)))
                 self.report.extra.append(told)
+                self.report.last = stay[i, audio]
             else:
                 self.report.clips.append((0, 0))
         self.report.scoring_s += now(hidden) - began

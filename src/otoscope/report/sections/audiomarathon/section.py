@@ -11,6 +11,7 @@ from otoscope.report.sections.audiomarathon.heads import heads
 from otoscope.report.sections.audiomarathon.pruning import pruning
 from otoscope.report.sections.audiomarathon.quality import controls, cost_table, published_rows, quality, title
 from otoscope.report.sections.generic import generic
+from otoscope.report.sections.kept import kept
 from otoscope.report.tables import interval, number
 from otoscope.tasks.audiomarathon.study import PREFIX, Setting, Study, settings
 
@@ -26,7 +27,7 @@ def audiomarathon(run: Run) -> list[Section]:
     told = [quality(found), front(found)]
     if run.store is not None:
         study = Study(run.store)
-        told += [pruning(study, found), heads(run.store, study, found)]
+        told += [pruning(study, found), heads(run.store, study, found), kept(run.store, "audiomarathon")]
     told += [controls(found), published_rows()]
     scores = [s for task in run.tasks() if task.startswith(PREFIX) for s in generic(run, task)]
     return [s for s in told if s is not None] + scores

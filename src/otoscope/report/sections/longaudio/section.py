@@ -7,6 +7,7 @@ from otoscope.report.headline import Headline
 from otoscope.report.run import Run
 from otoscope.report.section import Block, Section
 from otoscope.report.sections.generic import generic
+from otoscope.report.sections.kept import kept
 from otoscope.report.sections.longaudio.lengths import change_table, length_figure, lengths, name_of, styles_of
 from otoscope.report.sections.longaudio.needles import hops, needles
 from otoscope.report.tables import interval, number
@@ -21,7 +22,7 @@ _CAVEAT = (
 def longaudio(run: Run) -> list[Section]:
     """Sections about the tasks ``longaudio/...`` of a run."""
     study = _study(run)
-    found = [lengths(study), needles(study, styles_of(study)), hops(study)]
+    found = [lengths(study), needles(study, styles_of(study)), hops(study), kept(run.store, "longaudio")]
     scores = [s for task in run.tasks() if task.startswith(PREFIX) for s in generic(run, task)]
     return [s for s in found if s is not None] + scores
 
