@@ -94,7 +94,7 @@ def test_the_bare_cache_is_what_a_pruner_that_keeps_all_measures(store) -> None:
 
 def test_the_page_has_costs_fronts_differences_and_the_published_rows(store) -> None:
     found = {s.id: s for s in audiomarathon(Run.read(store))}
-    assert list(found)[:6] == ["quality", "front", "paired", "heads", "controls", "published"]
+    assert list(found)[:7] == ["quality", "front", "paired", "heads", "kept", "controls", "published"]
     table = next(b for b in found["quality"].blocks if isinstance(b, Table))
     assert [row[0] for row in table.rows] == list(NAMES)
     assert {"semantic", "acoustic", "unparsed (%)", "cache (MB)", "first token (s)"} <= set(table.header)

@@ -23,6 +23,7 @@ VERBS = {
     "rescore": "Read stored replies again with another parser; no model is needed.",
     "compare": "Paired comparisons between models, conditions or interventions.",
     "report": "Write the run's page: one HTML file that needs no network.",
+    "figure": "Write one figure of the page as PDF, SVG or PNG.",
     "convert": "Write a published checkpoint as safetensors; say what became of every tensor.",
     "merge": "Join the directories of a run that was done in shards.",
     "build": "Build a benchmark on long audio from clips of your own.",
@@ -64,7 +65,7 @@ def cli() -> None:
 
     \b
     Start with:
-      otoscope run bmld
+      otoscope run quickstart
     """
 
 

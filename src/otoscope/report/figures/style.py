@@ -7,7 +7,9 @@ Okabe and Ito, shifted until every colour has a contrast of 3:1 or more on its b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 #: name -> (light, dark). The page declares these as CSS variables ``--<name>``.
@@ -32,6 +34,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "bad": ("#a8324a", "#f58ba0"),
 }
 
+_THEME: ContextVar[int | None] = ContextVar("theme", default=None)
 SUBJECT_COLOURS = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
@@ -67,8 +70,20 @@ _ROUNDS: tuple[Dash, ...] = (SOLID, (6.0, 2.0), (2.0, 1.5), (6.0, 1.5, 1.5, 1.5)
 
 
 def key(name: str) -> str:
-    """The colour that matplotlib draws for ``name``: recognisable, and no colour that anything else uses."""
-    return f"#fe{list(COLOURS).index(name):02x}a7"
+    """The colour that matplotlib draws for ``name``: recognisable, and no colour that anything else uses. Inside
+    :func:`painted` the colour itself."""
+    theme = _THEME.get()
+    return f"#fe{list(COLOURS).index(name):02x}a7" if theme is None else COLOURS[name][theme]
+
+
+@contextmanager
+def painted(theme: int) -> Iterator[None]:
+    """Draw in real colours inside: of the light (0) or the dark (1) theme."""
+    token = _THEME.set(theme)
+    try:
+        yield
+    finally:
+        _THEME.reset(token)
 
 
 def subject_styles(models: Iterable[str]) -> dict[str, Style]:

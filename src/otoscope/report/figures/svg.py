@@ -19,41 +19,45 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from otoscope.report.figures.record import Drawn, book
 from otoscope.report.figures.style import COLOURS, Style, key
-
-_RC: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "otoscope",
-    "font.family": "sans-serif",
-    "font.size": 10.0,
-    "text.parse_math": False,
-    "text.color": key("ink"),
-    "axes.edgecolor": key("soft"),
-    "axes.labelcolor": key("ink"),
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.unicode_minus": True,
-    "grid.color": key("line"),
-    "grid.linewidth": 0.6,
-    "xtick.color": key("soft"),
-    "ytick.color": key("soft"),
-    "xtick.labelcolor": key("ink"),
-    "ytick.labelcolor": key("ink"),
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
-    "path.simplify": False,
-}
 
 #: Left, bottom, right and top of the axes, in inches.
 _MARGINS = (0.56, 0.46, 0.08, 0.28)
 _KEYS = {key(name): f"var(--{name})" for name in COLOURS}
+
+
+def settings() -> Any:  # the stubs type every name of a setting
+    """Matplotlib's settings of every figure."""
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "otoscope",
+        "font.family": "sans-serif",
+        "font.size": 10.0,
+        "text.parse_math": False,
+        "text.color": key("ink"),
+        "axes.edgecolor": key("soft"),
+        "axes.labelcolor": key("ink"),
+        "axes.facecolor": "none",
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.8,
+        "axes.titlesize": 10.5,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.unicode_minus": True,
+        "grid.color": key("line"),
+        "grid.linewidth": 0.6,
+        "xtick.color": key("soft"),
+        "ytick.color": key("soft"),
+        "xtick.labelcolor": key("ink"),
+        "ytick.labelcolor": key("ink"),
+        "lines.solid_capstyle": "round",
+        "legend.frameon": False,
+        "path.simplify": False,
+    }
 
 
 def draw(name: str, alt: str, plot: Callable[[Axes], None], size: tuple[float, float], titled: bool) -> Markup:
@@ -61,7 +65,9 @@ def draw(name: str, alt: str, plot: Callable[[Axes], None], size: tuple[float, f
 
     ``size`` in inches at 72 dots: (4.2, 3.0) is 302 x 216 CSS pixels, which the page scales to its column.
     """
-    with mpl.rc_context(_RC):
+    if (opened := book()) is not None:
+        return opened.panel(name, Drawn(alt, plot, size))
+    with mpl.rc_context(settings()):
         figure = Figure(figsize=size)
         figure.patch.set_alpha(0.0)
         FigureCanvasSVG(figure)
@@ -106,7 +112,9 @@ def inline(svg: str, name: str, alt: str, *, css_class: str = "plot") -> str:
 
 def swatch(name: str, style: Style) -> Markup:
     """The legend's sample of a style: line and marker. ``name`` makes its ids unique on the page."""
-    with mpl.rc_context(_RC):
+    if (opened := book()) is not None:
+        return opened.swatch(name, style)
+    with mpl.rc_context(settings()):
         figure = Figure(figsize=(0.5, 0.2))
         figure.patch.set_alpha(0.0)
         FigureCanvasSVG(figure)
@@ -119,7 +127,9 @@ def swatch(name: str, style: Style) -> Markup:
 
 def band_swatch(name: str, colour: str) -> Markup:
     """The legend's sample of a shaded band."""
-    with mpl.rc_context(_RC):
+    if (opened := book()) is not None:
+        return opened.swatch(name, colour)
+    with mpl.rc_context(settings()):
         figure = Figure(figsize=(0.5, 0.2))
         figure.patch.set_alpha(0.0)
         FigureCanvasSVG(figure)

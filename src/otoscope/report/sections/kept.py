@@ -48,7 +48,7 @@ def _blocks(chosen: Shown) -> list[Block]:
         "Dark: the audio token stays. Tokens are spread evenly over the recording. Of a pruner, from its layer on; of "
         "an evictor, the mean over layers and heads, so a paler token stays in some of them only."
     )
-    figure = Panels("kept", [kept_svg("kept-strips", alt, Strips(audio, labelled))], (), caption, wide=True)
+    figure = Panels("kept-tokens", [kept_svg("kept-strips", alt, Strips(audio, labelled))], (), caption, wide=True)
     return [Prose(about), Players([("", [heard])]), figure]
 
 
