@@ -5,7 +5,8 @@
 
 Fourteen voices, half of them female, in eight accents. Each says the ten digits, two sentences common to all, and
 eight more, each of which is also said by one voice of the other sex. The engine's output (int16, 22050 Hz) is freed of
-its offset, resampled to 16 kHz, set to -25 dBFS RMS and stored as Ogg Vorbis. Needs ``pip install otoscope[speech]``.
+its offset, resampled to 16 kHz, set to -25 dBFS RMS and stored as Ogg Vorbis. With ``--panel`` either does so for the
+panel (``speech_panel.py``) in ``bundled_speech/panel``. Needs ``pip install otoscope[speech]``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from espeak import Espeak, Voice
+from speech_panel import lines, panel
 
 from otoscope.audio import io
 from otoscope.audio.corpus import Clip, read_manifest, write_manifest
@@ -67,11 +69,34 @@ class Line:
     labels: dict[str, Any]
 
 
-def script() -> Iterator[Line]:
-    """All lines in the order of the manifest."""
+@dataclass(frozen=True)
+class Part:
+    """Voices that share a folder, a name and a limit of size."""
+
+    corpus: str
+    target: Path
+    speakers: dict[str, tuple[str, str, Voice]]
+    limit_bytes: int
+
+
+OWN = Part("bundled-speech", TARGET, SPEAKERS, LIMIT_BYTES)
+PANEL = Part("speech-panel", TARGET / "panel", panel(), 1_300_000)
+
+
+def texts() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Sentences that all say, and the others."""
     rows = [json.loads(row) for row in (HERE / "speech_texts.jsonl").read_text(encoding="utf-8").splitlines()]
     common = [row for row in rows if row["id"].startswith("all")]
-    others = [row for row in rows if not row["id"].startswith("all")]
+    return common, [row for row in rows if not row["id"].startswith("all")]
+
+
+def script(part: Part = OWN) -> Iterator[Line]:
+    """All lines in the order of the manifest."""
+    common, others = texts()
+    if part is PANEL:
+        for speaker, row in lines(others):
+            yield _sentence(speaker, row)
+        return
     share = len(others) // 7
     for speaker in SPEAKERS:
         for digit, word in enumerate(DIGITS):
@@ -79,18 +104,22 @@ def script() -> Iterator[Line]:
         # The men start three shares later, so that each sentence pairs two accents.
         turn = (int(speaker[1:]) - 1 + (3 if speaker[0] == "m" else 0)) % 7
         for row in common + others[share * turn : share * (turn + 1)]:
-            labels = {"kind": "sentence", "text_id": row["id"]}
-            labels |= {key: row[key] for key in ("topic", "question", "answer")}
-            yield Line(speaker, f"{speaker}-{row['id']}", row["text"], labels)
+            yield _sentence(speaker, row)
+
+
+def _sentence(speaker: str, row: dict[str, Any]) -> Line:
+    labels = {"kind": "sentence", "text_id": row["id"]}
+    labels |= {key: row[key] for key in ("topic", "question", "answer")}
+    return Line(speaker, f"{speaker}-{row['id']}", row["text"], labels)
 
 
 def seed_of(line: Line) -> int:
     return int.from_bytes(hashlib.sha256(line.name.encode()).digest()[:3], "big")
 
 
-def render(engine: Espeak, line: Line) -> tuple[Audio, str]:
+def render(engine: Espeak, line: Line, part: Part = OWN) -> tuple[Audio, str]:
     """The sound at 16 kHz and the sha256 of the engine's own samples."""
-    pcm, rate = engine.speak(line.text, SPEAKERS[line.speaker][2], seed_of(line))
+    pcm, rate = engine.speak(line.text, part.speakers[line.speaker][2], seed_of(line))
     if np.abs(pcm.astype(int)).max() >= 32767:
         raise RuntimeError(f"{line.name} clips in the engine")
     x = pcm.astype(np.float64) / 32768
@@ -98,17 +127,17 @@ def render(engine: Espeak, line: Line) -> tuple[Audio, str]:
     return Audio(y.astype(np.float32), RATE), hashlib.sha256(pcm.astype("<i2").tobytes()).hexdigest()
 
 
-def write(engine: Espeak) -> None:
+def write(engine: Espeak, part: Part) -> None:
     version = engine.version()
-    rendered = [(line, *render(engine, line)) for line in script()]
-    TARGET.mkdir(parents=True, exist_ok=True)
-    for old in TARGET.glob("*.ogg"):
+    rendered = [(line, *render(engine, line, part)) for line in script(part)]
+    part.target.mkdir(parents=True, exist_ok=True)
+    for old in part.target.glob("*.ogg"):
         old.unlink()
     clips = []
     for line, audio, pcm in rendered:
-        path = TARGET / f"{line.name}.ogg"
+        path = part.target / f"{line.name}.ogg"
         io.write(path, audio, quality=QUALITY)
-        sex, accent, voice = SPEAKERS[line.speaker]
+        sex, accent, voice = part.speakers[line.speaker]
         labels = {
             **line.labels,
             "transcript": line.text,
@@ -133,26 +162,26 @@ def write(engine: Espeak) -> None:
                 head.channels,
                 file_digest(path),
                 labels,
-                group=f"bundled-speech:{line.speaker}",
+                group=f"{part.corpus}:{line.speaker}",
                 license=LICENSE,
                 attribution=ATTRIBUTION,
                 source="tools/render_speech.py",
-                corpus="bundled-speech",
+                corpus=part.corpus,
             )
         )
-    write_manifest(TARGET / "manifest.jsonl", clips)
-    size = sum(p.stat().st_size for p in TARGET.iterdir())
+    write_manifest(part.target / "manifest.jsonl", clips)
+    size = sum(p.stat().st_size for p in part.target.iterdir() if p.is_file())
     total = sum(c.duration_s for c in clips)
     print(f"{len(clips)} clips, {total:.1f} s, {size / 1e6:.3f} MB")
-    if size > LIMIT_BYTES:
-        raise RuntimeError(f"{size} bytes exceed {LIMIT_BYTES}")
+    if size > part.limit_bytes:
+        raise RuntimeError(f"{size} bytes exceed {part.limit_bytes}")
 
 
-def check(engine: Espeak) -> int:
+def check(engine: Espeak, part: Part) -> int:
     """Number of lines whose samples differ from the manifest's."""
-    known = {clip.name: clip.labels["pcm_sha256"] for clip in read_manifest(TARGET)}
-    wrong = [line.name for line in script() if known.get(f"{line.name}.ogg") != render(engine, line)[1]]
-    missing = sorted(set(known) - {f"{line.name}.ogg" for line in script()})
+    known = {clip.name: clip.labels["pcm_sha256"] for clip in read_manifest(part.target)}
+    wrong = [x.name for x in script(part) if known.get(f"{x.name}.ogg") != render(engine, x, part)[1]]
+    missing = sorted(set(known) - {f"{line.name}.ogg" for line in script(part)})
     print(f"{len(known)} clips; differing: {', '.join(wrong) or 'none'}; unknown: {', '.join(missing) or 'none'}")
     return len(wrong) + len(missing)
 
@@ -160,11 +189,13 @@ def check(engine: Espeak) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare with the manifest instead of writing")
+    parser.add_argument("--panel", action="store_true", help="the panel instead of the other voices")
     arguments = parser.parse_args()
+    part = PANEL if arguments.panel else OWN
     with Espeak() as engine:
         if arguments.check:
-            return min(check(engine), 1)
-        write(engine)
+            return min(check(engine, part), 1)
+        write(engine, part)
     return 0
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from otoscope.audio import corpus
 from otoscope.audio.signals import db, root_mean_square
-from otoscope.audio.speech import bundled_speech, load_speech
+from otoscope.audio.speech import bundled_speech, load_speech, speech_panel
 from otoscope.core.errors import InputError
 
 CLIPS = bundled_speech()
@@ -56,16 +56,38 @@ def test_every_clip_sounds_and_none_clips() -> None:
     assert load_speech(CLIPS[0], rate=8000).rate == 8000
 
 
-def test_the_sexes_differ_in_pitch() -> None:
-    def pitch(x: np.ndarray) -> float:
-        lags = []
-        for start in range(0, len(x) - 800, 800):
-            frame = x[start : start + 800] - x[start : start + 800].mean()
-            if frame.std() > 0.02:
-                r = np.correlate(frame, frame, "full")[799:]
-                lags.append(40 + int(r[40:267].argmax()))
-        return float(16_000 / np.median(lags))
+def test_the_panel_has_sixteen_pairs_that_share_neither_voice_nor_words() -> None:
+    clips = speech_panel()
+    corpus.verify(clips)
+    assert sum(p.stat().st_size for p in clips[0].path.parent.iterdir()) < 1_000_000
+    voices: dict[str, list] = {}
+    for clip in clips:
+        voices.setdefault(clip.labels["speaker"], []).append(clip)
+        assert db(root_mean_square(load_speech(clip).samples)) == pytest.approx(-25.0, abs=0.5)
+    assert len(voices) == 32
+    assert not {c.labels["voice"] for c in clips} & {c.labels["voice"] for c in CLIPS}
+    made_with = ("voice", "pitch", "speaking_rate_wpm")
+    assert len({tuple(own[0].labels[k] for k in made_with) for own in voices.values()}) == 32
+    for k in range(1, 17):
+        woman, man = voices[f"pf{k:02d}"], voices[f"pm{k:02d}"]
+        assert [c.labels["sex"] for c in (*woman, *man)] == ["female", "female", "male", "male"]
+        assert len({c.labels["text_id"] for c in (*woman, *man)}) == 4
+        assert woman[0].labels["accent"] != man[0].labels["accent"]
+        hers, his = (max(pitch(load_speech(c).samples[0].astype(float)) for c in own) for own in (woman, man))
+        assert hers > 1.2 * his, (k, hers, his)
 
+
+def pitch(x: np.ndarray) -> float:
+    lags = []
+    for start in range(0, len(x) - 800, 800):
+        frame = x[start : start + 800] - x[start : start + 800].mean()
+        if frame.std() > 0.02:
+            r = np.correlate(frame, frame, "full")[799:]
+            lags.append(40 + int(r[40:267].argmax()))
+    return float(16_000 / np.median(lags))
+
+
+def test_the_sexes_differ_in_pitch() -> None:
     found = {
         clip.labels["speaker"]: pitch(load_speech(clip).samples[0].astype(float))
         for clip in CLIPS

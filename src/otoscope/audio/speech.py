@@ -29,6 +29,13 @@ def bundled_speech() -> tuple[Clip, ...]:
     return read_manifest(_FOLDER)
 
 
+@cache
+def speech_panel() -> tuple[Clip, ...]:
+    """Sentences by thirty-two further voices that nothing of the package is trained on. Each has one partner of the
+    other sex, under the same number (``pf05``, ``pm05``): sixteen pairs that share no voice."""
+    return read_manifest(_FOLDER / "panel")
+
+
 def load_speech(clip: Clip, *, rate: int | None = None) -> Audio:
     """The clip, mono ``[1, n]``, at 16 kHz or at ``rate``.
 

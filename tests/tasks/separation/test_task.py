@@ -71,6 +71,22 @@ def test_the_noisy_tier_is_the_clean_one_in_noise() -> None:
         assert power[: len(power) // 2].sum() == pytest.approx(power[len(power) // 2 :].sum(), rel=0.05)  # white
 
 
+def test_pairs_of_the_panel_share_no_voice_and_are_asked_for_both_alike() -> None:
+    items = resolve_task("separation:split=panel,n_items=32").items()
+    assert len({i.group for i in items}) == 16
+    assert len({voice for i in items for voice in i.group.split("+")}) == 32
+    for sex, kind in (("f", "woman"), ("m", "man")):
+        asked = [i for i in items if i.factors["target"] == kind]
+        assert len({i.group for i in asked}) == len(asked) == 16  # 2 / 2^16: the least p of sign flips over them
+        assert all(i.inputs.target.group.split(":")[1][:2] == f"p{sex}" for i in asked)
+    fewer = resolve_task("separation:split=panel,n_items=5").items()
+    assert [i.describe() for i in fewer] == [i.describe() for i in items[:5]]
+    known = {voice for i in resolve_task("separation:n_items=60").items() for voice in i.group.split("+")}
+    assert not known & {voice for i in items for voice in i.group.split("+")}
+    sound = resolve_task("separation:tier=speech-sound,split=panel,n_items=4").items()
+    assert any("speech-panel" in i.group for i in sound)
+
+
 def test_a_span_prompt_has_no_words_and_a_text_prompt_no_spans() -> None:
     task = resolve_task("separation:overlap=0.25,prompt=span,n_items=1")
     assert task.request(task.items()[0], SEPARATOR).prompt.text == ""

@@ -59,9 +59,16 @@ class MixtureInputs:
 
 
 def draw_parts(
-    tier: Tier, rng: np.random.Generator, slot_s: float, voices: Voices | None, sounds: Sounds | None, words: Words
+    tier: Tier,
+    rng: np.random.Generator,
+    slot_s: float,
+    voices: Voices | None,
+    sounds: Sounds | None,
+    words: Words,
+    turn: int = 0,
 ) -> tuple[Part, Part]:
-    """The target and the other sound of one item; which of the two is the target is drawn too."""
+    """The target and the other sound of one item; which of the two is the target is drawn too. Where voices have
+    partners, pairs take turns, and either voice is the target every other round: ``turn`` is the item's number."""
     if tier == "environmental":
         assert sounds is not None
         pair = [Part(source, words.sound(label), "sound") for label, source in sounds.two(rng)]
@@ -73,11 +80,21 @@ def draw_parts(
         pair = [Part(voice, words.voice(None), "speech"), Part(sound, words.sound(label), "sound")]
     else:
         assert voices is not None
+        if voices.partners:
+            return _partners(rng, slot_s, voices, words, turn)
         pair = []
         for sex, kind in (("female", "woman"), ("male", "man")):
             _, voice = voices.one(rng, slot_s, sex)
             pair.append(Part(voice, words.voice(sex), kind))
     first = int(rng.integers(2))
+    return pair[first], pair[1 - first]
+
+
+def _partners(rng: np.random.Generator, slot_s: float, voices: Voices, words: Words, turn: int) -> tuple[Part, Part]:
+    sexes = (("female", "woman"), ("male", "man"))
+    at = turn % len(voices.speakers("female"))
+    pair = [Part(voices.of(voices.speakers(sex)[at], rng, slot_s)[1], words.voice(sex), kind) for sex, kind in sexes]
+    first = (at + turn // len(voices.speakers("female"))) % 2
     return pair[first], pair[1 - first]
 
 

@@ -16,14 +16,15 @@ from otoscope.audio.layouts import Listed, opened, read_layout
 from otoscope.audio.layouts.manifest import listed
 from otoscope.audio.mixing import trim
 from otoscope.audio.resample import resample
-from otoscope.audio.speech import HELD_VOICES, bundled_speech
+from otoscope.audio.speech import HELD_VOICES, bundled_speech, speech_panel
 from otoscope.core.errors import InputError
 
 Float = NDArray[np.float64]
 #: Generated sounds that the package's models may be trained on have seeds below.
 TRAINED_SEEDS = 1000
-#: The parts of the package's own sounds.
-OWN_SPLITS = ("train", "test")
+#: The split of the package's voices whose pairs share no voice, and the parts of its own sounds.
+PANEL = "panel"
+OWN_SPLITS = ("train", "test", PANEL)
 
 
 class Source(Protocol):
@@ -126,9 +127,10 @@ class Sounds:
 
 @dataclass(frozen=True)
 class Voices:
-    """Speech by speaker."""
+    """Speech by speaker. ``partners``: pairs of a woman and a man are fixed, in the order of both, and share nobody."""
 
     clips: tuple[Listed, ...]
+    partners: bool = False
     _by_speaker: dict[str, list[Listed]] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -144,7 +146,10 @@ class Voices:
     def one(self, rng: np.random.Generator, duration_s: float, sex: str | None = None) -> tuple[str | None, Source]:
         """A speaker at random with as many utterances as fill ``duration_s``, as (sex, sound)."""
         speakers = self.speakers(sex)
-        speaker = speakers[int(rng.integers(len(speakers)))]
+        return self.of(speakers[int(rng.integers(len(speakers)))], rng, duration_s)
+
+    def of(self, speaker: str, rng: np.random.Generator, duration_s: float) -> tuple[str | None, Source]:
+        """The same of a speaker by name."""
         own = self._by_speaker[speaker]
         clips: list[Clip] = []
         for k in rng.permutation(len(own)):
@@ -162,8 +167,11 @@ def _opened(clip: Listed) -> Clip:
 @functools.lru_cache(maxsize=16)
 def voices(data: str | None, split: str | None, digits: bool) -> Voices:
     """Speech of ``data``, or (None) the package's voices: all, or those that its models were trained on (``train``), or
-    the others (``test``). ``digits``: spoken digits alone where there are any, else everything; of the package's voices
-    sentences alone where not. Raises :class:`InputError` where there is none."""
+    the others (``test``), or the panel, whose members have partners. ``digits``: spoken digits alone where there are
+    any, else everything; of the package's voices sentences alone where not. Raises :class:`InputError` where there is
+    none."""
+    if data is None and split == PANEL:
+        return Voices(tuple(x for c in speech_panel() if (x := listed(c)) is not None), partners=True)
     if data is None:
         own = [
             c for c in bundled_speech() if split in (None, "test" if c.labels["speaker"] in HELD_VOICES else "train")
@@ -182,7 +190,8 @@ def sounds(data: str | None, split: str | None) -> Sounds:
     """Sound events of ``data``, or (None) those of the generator, whose models are trained on seeds below
     :data:`TRAINED_SEEDS` (``train``; ``test``: the others). Raises :class:`InputError` where there is none."""
     if data is None:
-        seeds = {"train": range(TRAINED_SEEDS), "test": range(TRAINED_SEEDS, 2**31), None: range(2**31)}[split]
+        unknown = range(TRAINED_SEEDS, 2**31)
+        seeds = {"train": range(TRAINED_SEEDS), "test": unknown, PANEL: unknown, None: range(2**31)}[split]
         return Sounds(events=generator.catalogue()["event"], seeds=seeds)
     found = [x for x in read_layout(data, split) if x.kind == "sound"]
     if not found:

@@ -31,7 +31,7 @@ class SeparationTask:
     """Parameters: ``tier`` (clean, noisy, environmental, speech-sound), ``n_items``, ``snr_db`` (target over the other
     sound), ``overlap`` (share of each sound that is common), ``duration_s``, ``prompt`` (text, span, both), ``data``
     and ``split`` (a manifest, ESC-50, FSD50K, LibriSpeech or folders by class; default: the package's own sounds,
-    of which ``train`` is what its models may know, and ``test`` is not),
+    of which ``train`` is what its models may know, ``test`` is not, and ``panel`` has sixteen pairs of voices),
     ``sounds`` (another such folder for the sounds of speech-sound), ``words`` (a table of prompts)."""
 
     version: ClassVar[int] = 1
@@ -131,7 +131,7 @@ class SeparationTask:
         # The noisy tier is the clean one with noise: the same voices under the same index.
         rng = child(self.seed, "separation", "clean" if self.tier == "noisy" else self.tier, k)
         spec = self._mix(bool(rng.integers(2)))
-        target, other = draw_parts(cast(Tier, self.tier), rng, spec.slot_s, voices, sounds, words)
+        target, other = draw_parts(cast(Tier, self.tier), rng, spec.slot_s, voices, sounds, words, k)
         inputs = MixtureInputs(spec, target.source, other.source, int(rng.integers(2**31)))
         base = f"{self.tier}-{k:05d}"
         factors: dict[str, Factor] = {
