@@ -10,8 +10,8 @@ import torch
 from otoscope.core.errors import StoreError
 from otoscope.models.bundled.tiny_separator import SAMPLING, bare_card
 from otoscope.training.separation.evaluate import STEPS, cases, curves, measure
-from otoscope.training.separation.loop import Recipe, loss, onward, resume, save, start, train
-from otoscope.training.separation.mixtures import batch, pool
+from otoscope.training.separation.loop import Recipe, loss, onward, resume, save, start, train, wave_error
+from otoscope.training.separation.mixtures import Draws, _coloured, batch, pool
 
 SMALL = {"steps": 4, "batch": 2, "seconds": 0.5, "warm_up": 1, "dim": 32, "heads": 2, "layers": 2}
 
@@ -73,6 +73,34 @@ def test_batches_are_a_function_of_seed_and_step(sounds) -> None:
     assert a.texts == b.texts
     assert not np.array_equal(a.mixture, c.mixture)
     assert np.allclose(a.mixture, a.target + a.residual, atol=1e-6) or any(x.any() for x in a.mixture)
+
+
+def test_sounds_are_varied_as_far_as_asked(sounds) -> None:
+    plain, strong = (batch(sounds, 1, 7, 3, 0.5, d) for d in (Draws(), Draws(colour_db=6.0)))
+    assert plain.texts == batch(sounds, 1, 7, 3, 0.5).texts
+    assert not np.array_equal(plain.mixture, strong.mixture)
+    assert np.allclose(strong.mixture, strong.target + strong.residual, atol=1e-6)
+    x, rng = np.random.default_rng(0).standard_normal(8000), np.random.default_rng(1)
+    gains = np.abs(np.fft.rfft(_coloured(x, 6.0, rng)) / np.fft.rfft(x))[1:-1]
+    assert 1.0 < np.std(20 * np.log10(gains)) < 12.0
+    assert np.abs(np.diff(20 * np.log10(gains[100:]))).max() < 0.2  # smooth
+    everything = [batch(sounds, 1, k, 8, 0.5, Draws(recorded=0.0)) for k in range(2)]
+    assert all(np.isfinite(b.mixture).all() for b in everything)
+
+
+def test_the_error_of_the_sound_is_that_of_stems_that_sum_to_the_mixture(sounds) -> None:
+    recipe = Recipe(**SMALL)
+    codec, made = start(recipe, sounds).network.codec, batch(sounds, 1, 0, 3, 0.5)
+    stems = [torch.from_numpy(x) for x in (made.target, made.residual)]
+    exact = torch.cat([codec.encode(x) for x in stems], -1)
+    floor = wave_error(codec, exact, made)
+    assert torch.allclose(floor, torch.full((3,), -3.0), atol=0.01)
+    swapped = wave_error(codec, torch.cat([codec.encode(x) for x in stems[::-1]], -1), made)
+    power = ((stems[1] - stems[0]).square().sum(-1) / torch.from_numpy(made.mixture).square().sum(-1) + 1e-3).log10()
+    assert torch.allclose(swapped, power, atol=1e-3)
+    network = start(recipe, sounds).network
+    a, b = (float(loss(network, made, 0, 1.0, 0.25, wave).detach()) for wave in (0.0, 0.5))
+    assert a != b
 
 
 def test_nothing_held_out_is_trained_on(sounds) -> None:

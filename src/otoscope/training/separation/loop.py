@@ -18,14 +18,17 @@ import torch
 from torch import Tensor
 
 from otoscope.core.errors import StoreError
+from otoscope.models.bundled.mdct import Mdct
 from otoscope.models.bundled.separator_network import BANDS, CONFIG, HOP, TinyNetwork, vocabulary
 from otoscope.models.devices import seeded
 from otoscope.models.separators.dit import NULL, WANTED
 from otoscope.training.schedule import average_into, learning_rate
-from otoscope.training.separation.mixtures import Batch, Pool, batch
+from otoscope.training.separation.mixtures import Batch, Draws, Pool, batch
 
 #: Bounds the weight of errors near the end of the flow.
 NEAREST = 0.5
+#: Errors of the sound this far below the mixture (as powers) are good enough.
+WAVE_FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,20 @@ class Recipe:
     average: float = 0.999
     shift: float = 16.0
     fine: float = 0.25
+    wave: float = 0.0
+    recorded: float = 0.65
+    speed: float = 0.1
+    colour_db: float = 0.0
     dim: int = CONFIG.dim
     heads: int = CONFIG.heads
     layers: int = CONFIG.layers
     hop: int = HOP
     bands: int = BANDS
+
+    @property
+    def draws(self) -> Draws:
+        """How mixtures are drawn."""
+        return Draws(self.recorded, self.speed, self.colour_db)
 
     def network(self, words: tuple[str, ...]) -> TinyNetwork:
         """Fresh weights of this recipe's sizes."""
@@ -97,10 +109,11 @@ def calm(network: TinyNetwork, sample: Batch) -> None:
     codec.scale.copy_(x.std(dim=(0, 1)).clamp_min(1e-4))
 
 
-def loss(network: TinyNetwork, made: Batch, seed: int, shift: float, fine: float) -> Tensor:
+def loss(network: TinyNetwork, made: Batch, seed: int, shift: float, fine: float, wave: float = 0.0) -> Tensor:
     """Weighted error of the predicted latents, one flow time per mixture, ``shift`` times as far from the end as from
     the start on the median: a state of so many channels shows early on which stem is which, and the prompt is needed
-    before that alone."""
+    before that alone. Latents are compressed, so that their error says little of the loud parts; ``wave`` weighs that
+    of the decoded sound (:func:`wave_error`)."""
     codec, flow = network.codec, network.flow
     mixture, target, residual = (codec.encode(torch.from_numpy(x)) for x in (made.mixture, made.target, made.residual))
     clean, twice = torch.cat([target, residual], -1), torch.cat([mixture, mixture], -1)
@@ -118,7 +131,18 @@ def loss(network: TinyNetwork, made: Batch, seed: int, shift: float, fine: float
     weight = torch.full((codec.latent,), fine)
     weight[: codec.bands] = 1.0
     error = ((predicted - clean).square() * weight.repeat(2)).sum(-1).mean(-1) / (2 * weight.sum())
-    return (error / left[:, 0, 0].clamp_min(NEAREST) ** 2).mean()
+    found = (error / left[:, 0, 0].clamp_min(NEAREST) ** 2).mean()
+    return found + wave * wave_error(codec, predicted, made).mean() if wave else found
+
+
+def wave_error(codec: Mdct, latents: Tensor, made: Batch) -> Tensor:
+    """``[B]``: the logarithm to base 10 of the error's power over the mixture's, of stems that were made to sum to the
+    mixture as the sampler makes them, so that both have the same error."""
+    target, residual = (codec.decode(x) for x in latents.chunk(2, dim=-1))
+    mixture, truth = (torch.from_numpy(x) for x in (made.mixture, made.target))
+    target, residual = (x[:, : mixture.shape[-1]] for x in (target, residual))
+    error = target + (mixture - target - residual) / 2 - truth
+    return (error.square().sum(-1) / mixture.square().sum(-1).clamp_min(1e-9) + WAVE_FLOOR).log10()
 
 
 def encode_texts(network: TinyNetwork, texts: Any) -> tuple[Tensor, Tensor]:
@@ -142,10 +166,10 @@ def train(
 ) -> State:
     """Steps up to ``until`` (the recipe's end); ``after(state, loss)`` is called after each."""
     for step in range(state.step, recipe.steps if until is None else until):
-        made = batch(found, recipe.seed, step, recipe.batch, recipe.seconds)
+        made = batch(found, recipe.seed, step, recipe.batch, recipe.seconds, recipe.draws)
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(recipe.rate, recipe.warm_up, recipe.steps, step)
-        value = loss(state.network, made, 1_000_003 * recipe.seed + step, recipe.shift, recipe.fine)
+        value = loss(state.network, made, 1_000_003 * recipe.seed + step, recipe.shift, recipe.fine, recipe.wave)
         state.optimiser.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0, error_if_nonfinite=True)

@@ -30,9 +30,6 @@ HELD_SEEDS = 1000
 CORPORA = ("fsdd", "esc10", "bundled-speech")
 
 RECORDED, GENERATED = "recorded", "generated"
-#: How often a draw is of the recordings, where there are any.
-RECORDINGS = 0.65
-
 Float = NDArray[np.float64]
 Array = NDArray[np.float32]
 
@@ -52,6 +49,17 @@ class Pool:
     def texts(self) -> list[str]:
         """Every prompt that may be drawn."""
         return sorted({*(name for _, name in self.sounds), *(self.words.voice(s) for s in ("female", "male", None))})
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How mixtures are drawn. ``recorded``: how often a sound is a recording, where there are any; ``speed``: half of
+    the sounds are played up to this share faster or slower; ``colour_db``: where above 0, every other sound is coloured
+    by a smooth random gain of this deviation, and half are turned upside down."""
+
+    recorded: float = 0.65
+    speed: float = 0.1
+    colour_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,28 +109,28 @@ def pool(manifest: Path | None, rate: int, *, generated: int = 24, seconds: floa
     return Pool(rate, voices, sounds, words, used)
 
 
-def batch(found: Pool, seed: int, step: int, size: int, seconds: float) -> Batch:
+def batch(found: Pool, seed: int, step: int, size: int, seconds: float, draws: Draws = Draws()) -> Batch:
     """``size`` mixtures of ``seconds``."""
     rng = np.random.default_rng((seed, step))
-    drawn = [_item(found, rng, seconds) for _ in range(size)]
+    drawn = [_item(found, draws, rng, seconds) for _ in range(size)]
     stems = {name: np.stack([d[0][name] for d in drawn]) for name in ("mixture", "target", "residual")}
     return Batch(stems["mixture"], stems["target"], stems["residual"], [d[1] for d in drawn], [d[2] for d in drawn])
 
 
-def _item(found: Pool, rng: np.random.Generator, seconds: float) -> tuple[dict[str, Array], str, list]:
+def _item(found: Pool, draws: Draws, rng: np.random.Generator, seconds: float) -> tuple[dict[str, Array], str, list]:
     while True:  # a stretch of recorded silence has no level: draw another
         try:
-            return _try(found, rng, seconds)
+            return _try(found, draws, rng, seconds)
         except InputError:
             continue
 
 
-def _try(found: Pool, rng: np.random.Generator, seconds: float) -> tuple[dict[str, Array], str, list]:
+def _try(found: Pool, draws: Draws, rng: np.random.Generator, seconds: float) -> tuple[dict[str, Array], str, list]:
     overlap = 1.0 if rng.random() < 0.6 else float(rng.uniform(0.2, 1.0))
     noise_snr = float(rng.uniform(3.0, 10.0)) if rng.random() < 0.15 else None
     level = float(rng.uniform(-31.0, -19.0))
     spec = Mix(seconds, float(rng.uniform(-5, 5)), overlap, bool(rng.integers(2)), level, noise_snr)
-    (target, text), (other, _) = _pair(found, rng, round(spec.slot_s * found.rate))
+    (target, text), (other, _) = _pair(found, draws, rng, round(spec.slot_s * found.rate))
     noise = rng.standard_normal(round(seconds * found.rate)) if noise_snr is not None else None
     stems = mix(spec, target, other, found.rate, noise)
     spans: list[tuple[int, int, str]] = []
@@ -133,51 +141,61 @@ def _try(found: Pool, rng: np.random.Generator, seconds: float) -> tuple[dict[st
     return stems, text, spans
 
 
-def _pair(found: Pool, rng: np.random.Generator, n: int) -> list[tuple[Float, str]]:
+def _pair(found: Pool, draws: Draws, rng: np.random.Generator, n: int) -> list[tuple[Float, str]]:
     """Two sounds of ``n`` samples and what a prompt calls them, in random order."""
     kind = rng.random()
     if kind < 0.12:
-        pair = [_voice(found, rng, n, sex) for sex in ("female", "male")]
+        pair = [_voice(found, draws, rng, n, sex) for sex in ("female", "male")]
     elif kind < 0.24:
-        pair = [_sound(found, rng, n)]
-        pair.append(_sound(found, rng, n, apart=pair[0][1]))
+        pair = [_sound(found, draws, rng, n)]
+        pair.append(_sound(found, draws, rng, n, apart=pair[0][1]))
     else:
-        pair = [_voice(found, rng, n, None), _sound(found, rng, n)]
+        pair = [_voice(found, draws, rng, n, None), _sound(found, draws, rng, n)]
     return pair if rng.integers(2) else pair[::-1]
 
 
-def _of_origin(keys: Iterable[tuple[str, ...]], rng: np.random.Generator) -> list[Any]:
+def _of_origin(keys: Iterable[tuple[str, ...]], draws: Draws, rng: np.random.Generator) -> list[Any]:
     """The sorted keys of one origin."""
     by = {origin: sorted(k for k in keys if k[0] == origin) for origin in (RECORDED, GENERATED)}
-    recorded = rng.random() < RECORDINGS
+    recorded = rng.random() < draws.recorded
     return by[RECORDED] if by[RECORDED] and (recorded or not by[GENERATED]) else by[GENERATED]
 
 
-def _voice(found: Pool, rng: np.random.Generator, n: int, sex: str | None) -> tuple[Float, str]:
+def _voice(found: Pool, draws: Draws, rng: np.random.Generator, n: int, sex: str | None) -> tuple[Float, str]:
     """Utterances of one speaker; ``sex`` None: anyone, who is mostly just called a speaker."""
-    speakers = _of_origin([k for k in found.voices if sex in (None, k[1])], rng)
+    speakers = _of_origin([k for k in found.voices if sex in (None, k[1])], draws, rng)
     speaker = speakers[int(rng.integers(len(speakers)))]
     own, parts, length = found.voices[speaker], [], 0
     while length < n:
         parts.append(own[int(rng.integers(len(own)))])
-        length += int(0.9 * len(parts[-1]))  # it may be played faster
+        length += int((1 - draws.speed) * len(parts[-1]))  # it may be played faster
     called = speaker[1] if sex is not None or rng.random() < 0.2 else None
-    return np.concatenate([_varied(part, rng) for part in parts])[:n], found.words.voice(called)
+    return np.concatenate([_varied(part, draws, rng) for part in parts])[:n], found.words.voice(called)
 
 
-def _sound(found: Pool, rng: np.random.Generator, n: int, apart: str = "") -> tuple[Float, str]:
+def _sound(found: Pool, draws: Draws, rng: np.random.Generator, n: int, apart: str = "") -> tuple[Float, str]:
     """A stretch of a sound that is not called ``apart``."""
-    keys = _of_origin([k for k in found.sounds if k[1] != apart], rng)
+    keys = _of_origin([k for k in found.sounds if k[1] != apart], draws, rng)
     key = keys[int(rng.integers(len(keys)))]
     own = found.sounds[key]
-    x = _varied(own[int(rng.integers(len(own)))], rng)
+    x = _varied(own[int(rng.integers(len(own)))], draws, rng)
     start = int(rng.integers(max(1, len(x) - n + 1)))
     return x[start : start + n], key[1]
 
 
-def _varied(x: Float, rng: np.random.Generator) -> Float:
-    """Half of the sounds are played up to a tenth faster or slower."""
-    if rng.random() < 0.5:
-        return x
-    speed = float(rng.uniform(0.9, 1.1))
-    return np.interp(np.arange(0.0, len(x) - 1, speed), np.arange(len(x)), x)
+def _varied(x: Float, draws: Draws, rng: np.random.Generator) -> Float:
+    """A sound as if it were another of its kind."""
+    if rng.random() >= 0.5:
+        speed = float(rng.uniform(1 - draws.speed, 1 + draws.speed))
+        x = np.interp(np.arange(0.0, len(x) - 1, speed), np.arange(len(x)), x)
+    if draws.colour_db > 0 and rng.random() < 0.5:
+        x = _coloured(x, draws.colour_db, rng)
+    return -x if draws.colour_db > 0 and rng.random() < 0.5 else x
+
+
+def _coloured(x: Float, deviation_db: float, rng: np.random.Generator) -> Float:
+    """``x`` with a gain that is drawn at eight frequencies, from low to high, and interpolated between."""
+    spectrum = np.fft.rfft(x)
+    at = np.linspace(0.0, 1.0, len(spectrum)) ** 0.5  # finer at the bottom
+    gain_db = np.interp(at, np.linspace(0.0, 1.0, 8), rng.normal(0.0, deviation_db, 8))
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(x))
