@@ -21,6 +21,7 @@ from otoscope.report.run import Run
 from otoscope.report.sections.audiomarathon.section import headline as audiomarathon
 from otoscope.report.sections.bmld.headline import headline as bmld
 from otoscope.report.sections.longaudio.section import headline as longaudio
+from otoscope.report.sections.probes.headline import headline as probes
 from otoscope.report.sections.separation.headline import headline as separation
 from otoscope.report.tables import factor_names, interval, score_table, significant
 
@@ -29,6 +30,8 @@ HEADLINES: Mapping[str, Callable[[Run], Headline]] = {
     "separation": separation,
     "longaudio": longaudio,
     "audiomarathon": audiomarathon,
+    "probes": probes,
+    "xares": probes,
 }
 #: Scores in the table of a study without a headline of its own.
 _FIRST = 12

@@ -20,6 +20,7 @@ from otoscope.report.sections.bmld.section import bmld
 from otoscope.report.sections.failures import failures
 from otoscope.report.sections.generic import generic
 from otoscope.report.sections.longaudio.section import longaudio
+from otoscope.report.sections.probes.section import probes
 from otoscope.report.sections.provenance import provenance
 from otoscope.report.sections.separation.section import separation
 from otoscope.results.scoring import Score
@@ -30,6 +31,8 @@ SECTIONS: Mapping[str, Callable[[Run], list[Section]]] = {
     "bmld": bmld,
     "separation": separation,
     "longaudio": longaudio,
+    "probes": probes,
+    "xares": probes,
 }
 
 
@@ -58,13 +61,13 @@ def sections_of(run: Run) -> list[Section]:
 
 def _of_tasks(run: Run) -> list[Section]:
     found: list[Section] = []
-    told: set[str] = set()
+    told: set[Callable[[Run], list[Section]]] = set()  # families may share a section
     for task in run.tasks():
         family = parse_spec(task).name.partition("/")[0]
         if family not in SECTIONS:
             found += generic(run, task)
-        elif family not in told:
-            told.add(family)
+        elif SECTIONS[family] not in told:
+            told.add(SECTIONS[family])
             found += SECTIONS[family](run)
     return found
 
