@@ -212,11 +212,11 @@ def test_a_model_that_failed_throughout_is_named_and_has_no_verdict(
 
 def test_other_tasks_get_tables(new_run: Callable[..., Run]) -> None:
     scores = [
-        Score("probes/esc50", "intact", "whisper", "none", "accuracy", {"fold": 1}, 0.81, 0.7, 0.9, n=400, n_groups=5),
-        Score("probes/esc50", "intact", "whisper", "none", "accuracy", {"fold": 2}, None, note="no fold", n_failed=3),
+        Score("mine/esc50", "intact", "whisper", "none", "accuracy", {"fold": 1}, 0.81, 0.7, 0.9, n=400, n_groups=5),
+        Score("mine/esc50", "intact", "whisper", "none", "accuracy", {"fold": 2}, None, note="no fold", n_failed=3),
     ]
-    words = text_of(render(Run("probes", scores)))
-    assert "probes/esc50 accuracy (2)" in words
+    words = text_of(render(Run("mine", scores)))
+    assert "mine/esc50 accuracy (2)" in words
     assert "0.81" in words
     assert "[0.7, 0.9]" in words
     assert "no fold" in words
