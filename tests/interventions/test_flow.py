@@ -236,6 +236,9 @@ def test_names_and_identities(separator) -> None:
         ("restore:site=x", "prompt=TEXT"), ("split-prompt", "prompt=TEXT"), ("fewer-steps:steps=0", "whole number"),
         ("fewer-steps:how=x", "neither"), ("output-reuse:every=1", "from 2"), ("output-reuse:which=x", "none of"),
         ("block-reuse:front=-1", "from 0"), ("freeze:layer=3", "unexpected"),
+        ("gate:gamma=wide", "not a number"), ("gate:gamma=nan", "not a number"),
+        ("ablate:site=ffn_out,seed=x", "from 0"), ("placebo:seed=-1", "from 0"), ("lsac:plan=5", "names no file"),
+        ("lsac:preset=budget,x=half", "no share"), ("block-reuse:front=true", "from 0"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=says):
             resolve_intervention(wrong)

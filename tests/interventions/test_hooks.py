@@ -211,6 +211,28 @@ def test_a_place_that_is_never_reached_is_an_error_if_anything_ran() -> None:
         fail()
 
 
+def test_a_call_that_failed_says_nothing_of_the_places_it_did_not_reach() -> None:
+    toy = Toy()
+
+    def broken(value: Any) -> Any:
+        raise ZeroDivisionError
+
+    def tried(call: Any) -> None:  # an item of many: whoever runs them keeps it as failed
+        with pytest.raises((ZeroDivisionError, TypeError)):
+            call()
+
+    with hooked(toy, TOY, [Change(at("x"), broken), Observe(at("named_x"), id)]):
+        tried(lambda: toy(ONE))
+
+    def half_failed() -> None:
+        with hooked(toy, TOY, [Observe(at("idle"), id)]):
+            tried(toy)
+            toy(ONE)
+
+    with pytest.raises(ModelError, match="without coming by idle"):  # said as soon as one call went through
+        half_failed()
+
+
 def test_selectors_that_match_nothing_list_candidates() -> None:
     sites = site_map(DiTConfig(dim=64, heads=4, layers=4))
     with pytest.raises(UsageError, match=r"no site 'block_ot'.*Did you mean block_out.*self_attn_map"):

@@ -18,7 +18,7 @@ from otoscope.audio.binaural import child
 from otoscope.core import clock
 from otoscope.core.errors import UsageError
 from otoscope.core.sites import Place, SiteMap
-from otoscope.interventions.acting import Acting, check_times, layer_list
+from otoscope.interventions.acting import Acting, check_seed, check_times, layer_list
 from otoscope.interventions.hooks import Action, Change, places, within
 from otoscope.interventions.shadow import patch
 from otoscope.interventions.tally import Tally
@@ -47,6 +47,7 @@ class Ablate(Acting):
         if (self.kind == "resample") != (self.prompt is not None):
             raise UsageError("resample, and it alone, needs prompt=TEXT", where=self.name)
         layer_list(self.layers, self.name)
+        check_seed(self.seed, self.name)
         check_times(self.start, self.end, self.name)
 
     def actions(self, model: Any, sites: SiteMap, tally: Tally) -> Sequence[Action]:

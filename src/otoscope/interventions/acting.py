@@ -90,6 +90,12 @@ def layer_list(layers: Any, where: str) -> tuple[int, ...] | None:
     return tuple(found)
 
 
+def check_seed(seed: int, where: str) -> None:
+    """Raises :class:`UsageError` on what can seed no draw."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed={seed} is not a whole number from 0", where=where)
+
+
 def check_times(start: float, end: float, where: str) -> None:
     """Flow times lie in [0, 1], the start before the end. Raises :class:`UsageError`."""
     if (

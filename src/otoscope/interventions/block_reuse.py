@@ -36,7 +36,7 @@ class BlockReuse(Acting):
 
     def __post_init__(self) -> None:
         check_every(self.every, self.name)
-        if not all(isinstance(x, int) and x >= 0 for x in (self.front, self.back)):
+        if not all(isinstance(x, int) and not isinstance(x, bool) and x >= 0 for x in (self.front, self.back)):
             raise UsageError("front and back are whole numbers from 0", where=self.name)
         check_times(self.start, self.end, self.name)
 

@@ -43,8 +43,11 @@ class Lsac(Profiled):
             raise UsageError(f"there is no preset={self.preset}", where=self.name, fix=f"Use {', '.join(PRESETS)}.")
         if (self.preset == "budget") != (self.x is not None):
             raise UsageError("preset=budget, and it alone, needs x=SHARE", where=self.name)
-        if self.x is not None and not 0 < self.x < 1:
+        share = isinstance(self.x, int | float) and 0 < self.x < 1
+        if self.x is not None and not share:
             raise UsageError(f"x={self.x} is no share between 0 and 1", where=self.name)
+        if not isinstance(self.plan, str | None):
+            raise UsageError(f"plan={self.plan} names no file", where=self.name)
         if self.plan is not None and self.profile is not None:
             raise UsageError("plan and profile exclude each other", where=self.name)
 

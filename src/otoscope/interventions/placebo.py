@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from otoscope.audio.binaural import child
 from otoscope.core.sites import SiteMap
+from otoscope.interventions.acting import check_seed
 from otoscope.interventions.hooks import Action
 from otoscope.interventions.lsac import Lsac
 from otoscope.interventions.maps import freeze_actions
@@ -20,6 +21,10 @@ class Placebo(Lsac):
 
     name: ClassVar[str] = "placebo"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_seed(self.seed, self.name)
 
     def actions(self, model: Any, sites: SiteMap, tally: Tally) -> Sequence[Action]:
         layers = child(self.seed, "placebo").permutation(sites.n_layers)

@@ -10,6 +10,7 @@ arXiv 2606.10046 (fact sheet, section 8.2).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -138,6 +139,11 @@ class Gate(Acting):
 
     name: ClassVar[str] = "gate"
     gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        number = self.gamma
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise UsageError(f"gamma={number} is not a number", where=self.name)
 
     def actions(self, model: Any, sites: SiteMap, tally: Tally) -> Sequence[Action]:
         return [Change(places(sites, "anchor_gate")[0], lambda gate: torch.full_like(gate, float(self.gamma)))]
