@@ -82,14 +82,14 @@ def make_network(tokenizer: Any, width: int, tower_layers: int, text_layers: int
     )
     with seeded(seed):
         network = tr.AudioFlamingo3ForConditionalGeneration(config)
-        _start(network, tower_layers, text_layers)
+        start_weights(network, tower_layers, text_layers)
     end = tokenizer.convert_tokens_to_ids(END)
     network.generation_config.eos_token_id = end
     network.generation_config.pad_token_id = end
     return network
 
 
-def _start(network: Any, tower_layers: int, text_layers: int) -> None:
+def start_weights(network: Any, tower_layers: int, text_layers: int) -> None:
     """Linear maps at 1 / sqrt(inputs), those that write to the residual stream smaller by the root of twice their
     number, convolutions after Kaiming, the position table at 0.3."""
     for name, module in network.named_modules():

@@ -1,0 +1,99 @@
+"""What a run will cost, before anything is loaded: arithmetic over the recipe and the configs, all of it an estimate.
+
+A transformer costs 2 FLOPs per weight and position, attention ``4 n d`` a position and layer more; a backward pass
+costs twice the forward pass, and a frozen language model half of that (gradients go through it and stop at no
+weight)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from otoscope.core.errors import ModelError
+from otoscope.training.uniwhisper.network import Fresh
+from otoscope.training.uniwhisper.recipe import Recipe
+
+#: Dense bf16 FLOPs a second and bytes of memory of a card (makers' figures); below, the share of the former reached.
+CARDS = {
+    "h100": (989e12, 80e9),
+    "h200": (989e12, 141e9),
+    "a100": (312e12, 80e9),
+    "l40s": (362e12, 48e9),
+    "4090": (165e12, 24e9),
+    "cpu-core": (60e9, 8e9),
+}
+REACHED = 0.4
+#: Tokens of an instruction and a word, about.
+_ASKED, _PER_WORD = 24, 1.4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Of the whole run: hours of sound (as batched, repeats counted), positions, FLOPs, hours on a card, and bytes."""
+
+    sound_hours: float
+    clips: float
+    answer_tokens: float
+    encoder_positions: float
+    flops: float
+    hours: float
+    bytes: float
+    card: str
+    weights_trained: float
+    weights_frozen: float
+
+
+def plan(recipe: Recipe, card: str = "h100") -> Plan:
+    """The estimate. Reads manifests and configs, no weights and no sounds. Raises :class:`ModelError` on a model whose
+    config is not on this machine."""
+    if card not in CARDS:
+        raise ModelError(f"no figures are known of a {card}", fix=f"Known: {', '.join(CARDS)}.")
+    width, layers, ffn, window_s = _encoder(recipe)
+    lm = _config(recipe, recipe.decoder["source"]).get_text_config()
+    sources = recipe.load_sources()
+    p = recipe.mixture.probabilities(sources, 0.5)
+    mean_s = float(
+        sum(x * sum(r.duration_s for r in s.records) / len(s.records) for x, s in zip(p, sources, strict=True))
+    )
+    words = float(sum(x * sum(r.words for r in s.records) / len(s.records) for x, s in zip(p, sources, strict=True)))
+    o, full = recipe.optimise, recipe.run.full_share
+    sound_s = o.steps * o.accumulate * recipe.batch.seconds
+    clips = sound_s / mean_s
+    padded_s = sound_s * (1 + full * (window_s / 2 / mean_s - 1) if mean_s < window_s else 1)
+    positions = 50 * padded_s
+    per_clip = 50 * mean_s
+    encoder_weights = layers * (4 * width**2 + 2 * width * ffn)
+    encoder_flops = positions * (2 * encoder_weights + 4 * per_clip * width * layers) * 3
+    text = clips * (_ASKED + _PER_WORD * words) + sound_s * float(recipe.adapter.get("rate_hz", 25.0))
+    d, n = lm.hidden_size, lm.num_hidden_layers
+    lm_weights = n * (4 * d**2 + 3 * d * lm.intermediate_size)
+    frozen = recipe.decoder.get("kind", "frozen") != "trainable"
+    lm_flops = text * 2 * (lm_weights + d * lm.vocab_size) * (2 if frozen else 3)
+    speed, _ = CARDS[card]
+    trained = encoder_weights + width * d + d**2 + (0 if frozen else lm_weights)
+    held = lm_weights + d * lm.vocab_size if frozen else 0
+    activations = recipe.batch.seconds * 50 * layers * width * (2 if recipe.run.checkpointing else 34)
+    memory = trained * (4 + 4 + 8 + 4) + held * 2 + activations * 2
+    flops = encoder_flops + lm_flops
+    return Plan(
+        sound_s / 3600, clips, clips * _PER_WORD * words, positions, flops, flops / (speed * REACHED) / 3600, memory,
+        card, trained, held,
+    )  # fmt: skip
+
+
+def _encoder(recipe: Recipe) -> tuple[int, int, int, float]:
+    if "fresh" in recipe.encoder:
+        fresh = Fresh(**recipe.encoder["fresh"])
+        return fresh.width, fresh.layers, 4 * fresh.width, fresh.window_s
+    c = _config(recipe, recipe.encoder["source"])
+    return c.d_model, c.encoder_layers, c.encoder_ffn_dim, c.max_source_positions / 50
+
+
+def _config(recipe: Recipe, source: Any) -> Any:
+    import transformers as tr
+
+    place = recipe.folder / str(source)
+    try:
+        return tr.AutoConfig.from_pretrained(str(place) if place.is_dir() else str(source))
+    except (OSError, ValueError) as e:
+        raise ModelError(f"its config cannot be read: {str(e).splitlines()[0]}", where=str(source)) from e

@@ -1,0 +1,389 @@
+"""The loop: batches in, steps out, over accelerate (one process or many), resumable to the bit on a CPU.
+
+A step's loss is the sum over all its answer tokens, of all processes and accumulated batches, over their number, so
+that how a global batch is divided changes nothing. Steps whose gradient is not finite are skipped and counted."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from otoscope.audio.binaural import child
+from otoscope.core.errors import UsageError
+from otoscope.core.identity import digest
+from otoscope.training.schedule import average_into, learning_rate
+from otoscope.training.uniwhisper import checkpoints
+from otoscope.training.uniwhisper.augment import Augment
+from otoscope.training.uniwhisper.collate import Laid, Layout, Sample
+from otoscope.training.uniwhisper.feed import Draw, Feed, FeedState
+from otoscope.training.uniwhisper.mixture import Source
+from otoscope.training.uniwhisper.network import (
+    Adapter,
+    Fresh,
+    Listener,
+    ctc_loss,
+    fresh_encoder,
+    groups,
+    language_model,
+    whisper_encoder,
+)  # fmt: skip
+from otoscope.training.uniwhisper.recipe import Recipe
+from otoscope.training.uniwhisper.templates import Bank
+
+
+@dataclass
+class Parts:
+    """What a recipe names, loaded: the network, its tokenizer and extractor, Whisper's config, and its sources."""
+
+    listener: Listener
+    layout: Layout
+    config: Any
+    bank: Bank
+    sources: list[Source]
+    source: str | None
+
+
+@dataclass
+class Told:
+    """One step: sums of losses and answer tokens by task, clips, seconds of sound, waste, and the gradient's norm."""
+
+    step: int
+    losses: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    drawn: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    waste: float = 0.0
+    norm: float = 0.0
+    extra: dict[str, float] = field(default_factory=dict)
+    skipped: bool = False
+
+    @property
+    def loss(self) -> float:
+        return sum(self.losses.values()) / max(1, sum(self.tokens.values()))
+
+
+def build(recipe: Recipe) -> Parts:
+    """Load what the recipe names. Raises :class:`ModelError`, :class:`InputError` and :class:`UsageError`."""
+    import transformers as tr
+
+    seed = recipe.run.seed
+    source = recipe.encoder.get("source")
+    if source is not None:
+        encoder, config = whisper_encoder(_place(recipe, source))
+    else:
+        encoder, config = fresh_encoder(Fresh(**recipe.encoder["fresh"]), seed)
+    lm, tokenizer = language_model(_place(recipe, recipe.decoder["source"]), recipe.decoder.get("kind", "frozen"))
+    torch.manual_seed(seed)
+    width = lm.get_input_embeddings().weight.shape[1]
+    adapter = Adapter(config.d_model, width, float(recipe.adapter.get("rate_hz", 25.0)))
+    listener = Listener(encoder, adapter, lm, ctc=recipe.optimise.ctc > 0)
+    if recipe.run.checkpointing:
+        lm.gradient_checkpointing_enable({"use_reentrant": False})
+        encoder.gradient_checkpointing_enable({"use_reentrant": False})
+    window_s = config.max_source_positions / 50
+    extractor = tr.WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=int(window_s))
+    layout = Layout(tokenizer, extractor, 4 * adapter.stack, recipe.run.full_share)
+    sources = recipe.load_sources()
+    bank = Bank.read(None if recipe.templates is None else recipe.folder / recipe.templates)
+    bank = bank.with_labels([r for s in sources for r in s.records])
+    return Parts(listener, layout, config, bank, sources, None if source is None else _place(recipe, source))
+
+
+def _place(recipe: Recipe, source: Any) -> str:
+    """A folder beside the recipe where there is one, else the name of a hub id."""
+    beside = recipe.folder / str(source)
+    return str(beside) if beside.is_dir() else str(source)
+
+
+class Batches(Dataset[Laid]):
+    """Decodes and lays out what a feed has drawn; workers hold a copy."""
+
+    def __init__(self, feed: Feed, layout: Layout, bank: Bank, seed: int, augment: Augment | None = None) -> None:
+        self.feed, self.layout, self.bank, self.seed, self.augment = feed, layout, bank, seed, augment or Augment()
+
+    def __getitem__(self, drawn: tuple[list[Draw], dict[str, Any]]) -> Laid:
+        draws, state = drawn
+        samples = []
+        for d in draws:
+            r = self.feed.record(d)
+            asked, answer = self.bank.instruction(r, self.seed, d.epoch), self.bank.answer(r, self.seed, d.epoch)
+            wave = self.augment(r.sound.load(), child(self.seed, "augment", r.key, d.epoch))
+            samples.append(Sample(wave, asked, answer, r.task, self.feed.sources[d.source].name))
+        first = draws[0]
+        rng = child(self.seed, "silence", state["pool"], state["taken"], first.source, first.index, first.epoch)
+        laid = self.layout.lay_out(samples, rng)
+        laid.state = state
+        return laid
+
+
+class Trainer:
+    """One run in ``folder``. ``stop`` ends it early at a step (the schedule stays that of the whole run)."""
+
+    def __init__(self, recipe: Recipe, folder: Path, parts: Parts | None = None) -> None:
+        from accelerate import Accelerator
+        from accelerate.utils import DataLoaderConfiguration
+
+        self.recipe, self.folder = recipe, folder
+        self.accelerator = Accelerator(
+            mixed_precision=recipe.run.precision, dataloader_config=DataLoaderConfiguration(dispatch_batches=False)
+        )
+        self.device: torch.device = self.accelerator.device
+        self.parts = parts or build(recipe)
+        o = recipe.optimise
+        listener = self.parts.listener
+        self.start = copy.deepcopy(listener.encoder).requires_grad_(False) if o.l2_init or o.distil else None
+        optimiser = torch.optim.AdamW(
+            groups(listener, (o.rate, o.adapter_rate), o.decay, o.layer_decay), betas=(0.9, 0.95)
+        )
+        self.network, self.optimiser = self.accelerator.prepare(listener, optimiser)
+        self.listener: Listener = self.accelerator.unwrap_model(self.network)
+        if self.start is not None:
+            self.start.to(self.device)
+        self.mean = nn.ModuleList([copy.deepcopy(self.listener.encoder), copy.deepcopy(self.listener.adapter)]).eval()
+        self.mean.requires_grad_(False)
+        self.step, self.skipped = 0, 0
+        self.totals: dict[str, dict[str, float]] = {}
+        self.feed = Feed(
+            self.parts.sources, recipe.mixture, recipe.batch, seed=recipe.run.seed, pools=self._pools(),
+            rank=self.accelerator.process_index, world=self.accelerator.num_processes,
+        )  # fmt: skip
+        self.feed_state = FeedState(0, 0, [0] * len(self.parts.sources))
+        self._resume()
+
+    def _pools(self) -> int:
+        from otoscope.training.uniwhisper.feed import POOL_BATCHES
+
+        o = self.recipe.optimise
+        return max(1, -(-o.steps * o.accumulate // POOL_BATCHES))
+
+    # --- checkpoints ---
+
+    def _resume(self) -> None:
+        found = checkpoints.newest(self.folder / "checkpoints", self.device)
+        if found is None:
+            return
+        if found["recipe"] != digest(self.recipe.to_json()):
+            fix = "Use that recipe, or another folder."
+            raise UsageError("was begun with another recipe", where=str(self.folder), fix=fix)
+        self.listener.load_state_dict(found["trained"], strict=False)
+        self.mean.load_state_dict(found["mean"])
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.step, self.skipped, self.totals = int(found["step"]), int(found["skipped"]), found["totals"]
+        states = found["feeds"]
+        if len(states) != self.accelerator.num_processes:
+            what = f"was run by {len(states)} processes, not {self.accelerator.num_processes}"
+            raise UsageError(what, where=str(self.folder), fix="Go on with as many.")
+        self.feed_state = FeedState.of(states[self.accelerator.process_index])
+        torch.set_rng_state(found["rng"].cpu())
+
+    def save(self) -> None:
+        """Everything that going on needs; of the decoder only what is trained."""
+        states = [self.feed_state.to_json()]
+        if self.accelerator.num_processes > 1:
+            from accelerate.utils import gather_object
+
+            states = gather_object(states)
+        if self.accelerator.is_main_process:
+            wanted = {n for n, p in self.listener.named_parameters() if p.requires_grad}
+            trained = {n: t for n, t in self.listener.state_dict().items() if n in wanted}
+            state = {
+                "recipe": digest(self.recipe.to_json()), "step": self.step, "skipped": self.skipped,
+                "totals": self.totals, "trained": trained, "mean": self.mean.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "feeds": states, "rng": torch.get_rng_state(),
+            }  # fmt: skip
+            checkpoints.save(self.folder / "checkpoints", self.step, state, self.recipe.run.keep)
+        self.accelerator.wait_for_everyone()
+
+    # --- the loop ---
+
+    def run(self, after: Callable[[Told], None] = lambda told: None, stop: int | None = None) -> None:
+        """To the end of the recipe, or to step ``stop``; ``after`` is told of every step."""
+        o, r = self.recipe.optimise, self.recipe.run
+        last = min(o.steps, o.steps if stop is None else stop)
+        if self.step >= last:
+            return
+        stream = self._stream()
+        try:
+            while self.step < last:
+                batches = list(itertools.islice(stream, o.accumulate))
+                told = self._step(batches)
+                self.step += 1
+                self.feed_state = FeedState.of(batches[-1].state)
+                after(told)
+                if self.step % r.save_every == 0 or self.step == last:
+                    self.save()
+        finally:
+            del stream  # ends the workers
+
+    def _stream(self) -> Iterator[Laid]:
+        recipe = self.recipe
+        data = Batches(self.feed, self.parts.layout, self.parts.bank, recipe.run.seed, recipe.augment)
+        loader: Any = DataLoader(
+            data,
+            batch_size=None,
+            sampler=_Once(self.feed.batches(self.feed_state)),
+            num_workers=self.recipe.run.workers,
+        )
+        for laid in loader:
+            yield laid.to(self.device)
+
+    def _rates(self) -> float:
+        o = self.recipe.optimise
+        share = learning_rate(1.0, o.warmup, o.steps, self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * share
+        return share
+
+    def _step(self, batches: Sequence[Laid]) -> Told:
+        o = self.recipe.optimise
+        self._rates()
+        self.listener.encoder.train()
+        only_adapter = self.step < o.adapter_steps
+        told = Told(self.step + 1)
+        count = self._sum(float(sum(b.learned if o.token_average else len(b.tasks) for b in batches)))
+        for i, laid in enumerate(batches):
+            final = i == len(batches) - 1
+            with _unless(final, self.accelerator, self.network):
+                with self.accelerator.autocast():
+                    heard = self.network(laid.mel, laid.frames, laid.ids, laid.labels, laid.attention)
+                    loss = self._loss(heard, laid, told) / count
+                self.accelerator.backward(loss * self.accelerator.num_processes)
+        norm = float(self.accelerator.clip_grad_norm_(self.listener.parameters(), o.clip))
+        told.norm = norm
+        if np.isfinite(norm):
+            if only_adapter:
+                for p in self.listener.encoder.parameters():
+                    p.grad = None
+            self.optimiser.step()
+            average_into(self.mean, nn.ModuleList([self.listener.encoder, self.listener.adapter]), o.average, self.step)
+        else:
+            self.skipped += 1
+            told.skipped = True
+        self.optimiser.zero_grad(set_to_none=True)
+        self._count(told)
+        return told
+
+    def _loss(self, heard: Any, laid: Laid, told: Told) -> Tensor:
+        """Sum over the batch, in units of answer tokens (or of clips)."""
+        o = self.recipe.optimise
+        per_clip = heard.losses.sum(1)
+        learned = (laid.labels[:, 1:] != -100).sum(1)
+        for task, source, value, n in zip(laid.tasks, laid.sources, per_clip.tolist(), learned.tolist(), strict=True):
+            told.losses[task] = told.losses.get(task, 0.0) + value
+            told.tokens[task] = told.tokens.get(task, 0) + n
+            told.drawn[source] = told.drawn.get(source, 0) + 1
+        told.seconds += laid.seconds
+        told.waste += laid.waste
+        loss: Tensor = per_clip.sum() if o.token_average else (per_clip / learned).sum()
+        if o.ctc:
+            targets = [a if t in o.ctc_tasks else [] for a, t in zip(laid.answers, laid.tasks, strict=True)]
+            digits = ctc_loss(self.listener, heard, targets)
+            told.extra["ctc"] = told.extra.get("ctc", 0.0) + float(digits.detach())
+            loss = loss + o.ctc * digits
+        units = laid.learned if o.token_average else len(laid.tasks)
+        if self.start is not None:
+            loss = loss + units * self._held(heard, laid, told)
+        return loss
+
+    def _held(self, heard: Any, laid: Laid, told: Told) -> Tensor:
+        """What holds the encoder to its start."""
+        o = self.recipe.optimise
+        assert self.start is not None
+        held = heard.states.new_zeros(())
+        if o.l2_init:
+            pairs = zip(self.listener.encoder.parameters(), self.start.parameters(), strict=True)
+            pull = sum((((a - b) ** 2).sum() for a, b in pairs if a.requires_grad), start=held)
+            told.extra["l2_init"] = float(pull.detach())
+            held = held + o.l2_init * pull
+        if o.distil:
+            kinds = {s.name: s.group for s in self.parts.sources}
+            rows = [i for i, s in enumerate(laid.sources) if kinds[s] in o.distil_groups]
+            if rows:
+                with torch.no_grad():
+                    positions = self.start.embed_positions
+                    positions.length = self.listener.encoder.embed_positions.length
+                    everything = torch.ones(len(rows), laid.mel.shape[-1], dtype=torch.long, device=self.device)
+                    then = self.start(laid.mel[rows], input_features_mask=everything).last_hidden_state
+                gap = nn.functional.mse_loss(heard.states[rows], then)
+                told.extra["distil"] = float(gap.detach())
+                held = held + o.distil * gap
+        return held
+
+    def _sum(self, value: float) -> float:
+        if self.accelerator.num_processes == 1:
+            return value
+        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
+        return float(self.accelerator.reduce(tensor, reduction="sum"))
+
+    def _count(self, told: Told) -> None:
+        for source, n in told.drawn.items():
+            found = self.totals.setdefault(source, {"clips": 0.0})
+            found["clips"] += n
+
+    # --- looking ---
+
+    @torch.no_grad()
+    def held_out(self, sources: Sequence[Source], seconds: float = 120.0) -> dict[str, float]:
+        """Mean loss per answer token by task of the averaged weights, on about so many seconds of each source."""
+        found: dict[str, list[float]] = {}
+        with self.averaged():
+            for source in sources:
+                feed = Feed([source], type(self.recipe.mixture)(), self.recipe.batch, seed=0, pools=1)
+                data = Batches(feed, self.parts.layout, self.parts.bank, 0)
+                heard = 0.0
+                for drawn in feed.batches():
+                    laid = data[drawn].to(self.device)
+                    losses = self.listener(laid.mel, laid.frames, laid.ids, laid.labels, laid.attention).losses.sum(1)
+                    counts = (laid.labels[:, 1:] != -100).sum(1)
+                    for task, value, n in zip(laid.tasks, losses.tolist(), counts.tolist(), strict=True):
+                        found.setdefault(task, []).append(value / n)
+                    heard += laid.seconds
+                    if heard >= min(seconds, sum(r.duration_s for r in source.records)):
+                        break
+        return {task: float(np.mean(values)) for task, values in found.items()}
+
+    def averaged(self) -> Any:
+        """Inside, the network has the averaged weights."""
+        return _Swapped(self.listener, self.mean)
+
+
+class _Once(torch.utils.data.Sampler[Any]):
+    """A sampler over an iterator that is gone through once."""
+
+    def __init__(self, batches: Iterator[Any]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.batches
+
+
+class _Swapped:
+    """The averaged encoder and adapter in the network, for the time of a ``with``."""
+
+    def __init__(self, listener: Listener, mean: nn.ModuleList) -> None:
+        self.listener, self.mean = listener, mean
+
+    def __enter__(self) -> Listener:
+        self.trained = self.listener.encoder, self.listener.adapter
+        self.listener.encoder, self.listener.adapter = self.mean[0], self.mean[1]  # type: ignore[assignment]
+        return self.listener
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.encoder, self.listener.adapter = self.trained
+
+
+def _unless(final: bool, accelerator: Any, network: Any) -> Any:
+    """Processes exchange gradients in the last batch of a step alone."""
+    import contextlib
+
+    return contextlib.nullcontext() if final else accelerator.no_sync(network)
