@@ -74,10 +74,14 @@ class Laid:
 
 
 class Layout:
-    """How one tokenizer and one feature extractor lay samples out. ``per_token`` mel frames are one token of sound."""
+    """How one tokenizer and one feature extractor lay samples out. ``per_token`` mel frames are one token of sound;
+    with None, for Whisper's own decoder, none is, and the prompt begins with the token ``start``."""
 
-    def __init__(self, tokenizer: Any, extractor: Any, per_token: int, full_share: float = 0.1) -> None:
+    def __init__(
+        self, tokenizer: Any, extractor: Any, per_token: int | None, full_share: float = 0.1, start: int | None = None
+    ) -> None:
         self.tokenizer, self.extractor, self.per_token, self.full_share = tokenizer, extractor, per_token, full_share
+        self.start = [] if start is None else [start]
 
     def text(self, instruction: str) -> tuple[list[int], list[int]]:
         """Tokens before and after the sound, up to where the answer begins."""
@@ -100,7 +104,8 @@ class Layout:
         for s, n in zip(samples, frames.tolist(), strict=True):
             before, after = self.text(s.instruction)
             answer = [*self._ids(s.answer), self.tokenizer.eos_token_id]
-            ids = [*before, *[SOUND] * -(-n // self.per_token), *after]
+            sound = 0 if self.per_token is None else -(-n // self.per_token)
+            ids = [*self.start, *before, *[SOUND] * sound, *after]
             rows.append((ids, answer))
         width = max(len(a) + len(b) for a, b in rows)
         all_ids = torch.zeros(len(rows), width, dtype=torch.long)

@@ -22,8 +22,9 @@ from otoscope.core.errors import ModelError, UsageError
 from otoscope.models.devices import seeded
 from otoscope.models.encoders.hf import quiet
 from otoscope.training.audiolm.network import start_weights
+from otoscope.training.uniwhisper.own_decoder import OwnDecoder, own_decoder
 
-Kind = Literal["frozen", "trainable", "lora"]
+Kind = Literal["frozen", "trainable", "lora", "whisper"]
 #: Where a token of sound stands among ids.
 SOUND = -1
 #: Encoder frames (50 a second) of one token, by tokens a second.
@@ -81,11 +82,21 @@ class Listener(nn.Module):
         encoder.embed_positions = Positions(encoder.embed_positions)
         self.encoder, self.adapter, self.lm = encoder, adapter, lm
         width = lm.get_input_embeddings().weight.shape[1]
+        if self.crosses:
+            if ctc:
+                raise UsageError("CTC goes with a language model, not with Whisper's own decoder", where="optimise")
+            encoder.avg_pooler = nn.Identity()  # 50 states a second, as that decoder knows them
+            adapter.requires_grad_(False)
         self.ctc = nn.Linear(width, lm.get_input_embeddings().weight.shape[0] + 1) if ctc else None
 
+    @property
+    def crosses(self) -> bool:
+        """Whether the decoder attends across to the states, so that no token stands for sound."""
+        return isinstance(self.lm, OwnDecoder)
+
     def hear(self, mel: Tensor) -> Tensor:
-        """Pooled encoder states ``[B, ceil(F / 4), d]`` of ``mel`` ``[B, mels, F]``. Frames of padding are attended
-        to."""
+        """Pooled encoder states ``[B, ceil(F / 4), d]`` (twice as many for Whisper's own decoder) of ``mel``
+        ``[B, mels, F]``. Frames of padding are attended to."""
         frames = mel.shape[-1]
         positions = self.encoder.embed_positions
         positions.length = (frames - 1) // 2 + 1
@@ -105,6 +116,8 @@ class Listener(nn.Module):
     def forward(self, mel: Tensor, frames: Tensor, ids: Tensor, labels: Tensor, attention: Tensor) -> Heard:
         """``ids`` ``[B, S]`` with :data:`SOUND` for every token of sound, ``labels`` -100 where nothing is learned."""
         states = self.hear(mel)
+        if self.crosses:
+            return Heard(_losses(self.lm(ids, attention, states), labels), states, self.tokens(frames), states)
         adapted = self.adapter(states)
         n = self.tokens(frames)
         valid = torch.arange(adapted.shape[1], device=mel.device)[None] < n[:, None]
@@ -113,11 +126,14 @@ class Listener(nn.Module):
             raise ModelError(f"{int(there.sum())} places for {int(valid.sum())} tokens of sound", where="collate")
         embeds = self.lm.get_input_embeddings()(ids.clamp(min=0))
         embeds = embeds.masked_scatter(there[..., None], adapted[valid].to(embeds.dtype))
-        logits = self.lm(inputs_embeds=embeds, attention_mask=attention, use_cache=False).logits[:, :-1].float()
-        per_token = nn.functional.cross_entropy(
-            logits.transpose(1, 2), labels[:, 1:], ignore_index=-100, reduction="none"
-        )
-        return Heard(per_token, adapted, n, states)
+        logits = self.lm(inputs_embeds=embeds, attention_mask=attention, use_cache=False).logits
+        return Heard(_losses(logits, labels), adapted, n, states)
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """``[B, S - 1]``, 0 where nothing is learned."""
+    ahead = logits[:, :-1].float().transpose(1, 2)
+    return nn.functional.cross_entropy(ahead, labels[:, 1:], ignore_index=-100, reduction="none")
 
 
 @dataclass
@@ -181,10 +197,12 @@ def encoder_config(whisper: Any) -> Any:
 
 
 def language_model(source: str | Path, kind: Kind, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
-    """A causal language model and its tokenizer, from a folder or hub id. ``lora`` wants peft. Raises
-    :class:`ModelError` and :class:`UsageError`."""
+    """A causal language model and its tokenizer, from a folder or hub id. ``lora`` wants peft; ``whisper`` is the
+    decoder of a Whisper checkpoint. Raises :class:`ModelError` and :class:`UsageError`."""
     import transformers as tr
 
+    if kind == "whisper":
+        return own_decoder(source)
     try:
         with quiet():
             lm = tr.AutoModelForCausalLM.from_pretrained(str(source), dtype=dtype)
@@ -198,7 +216,7 @@ def language_model(source: str | Path, kind: Kind, dtype: torch.dtype = torch.fl
     elif kind == "lora":
         lm = _with_lora(lm)
     elif kind != "trainable":
-        raise UsageError(f"there is no decoder of the kind {kind!r}", fix="frozen, trainable or lora")
+        raise UsageError(f"there is no decoder of the kind {kind!r}", fix="frozen, trainable, lora or whisper")
     return lm, tokenizer
 
 

@@ -65,9 +65,13 @@ def plan(recipe: Recipe, card: str = "h100") -> Plan:
     encoder_weights = layers * (4 * width**2 + 2 * width * ffn)
     encoder_flops = positions * (2 * encoder_weights + 4 * per_clip * width * layers) * 3
     text = clips * (_ASKED + _PER_WORD * words) + sound_s * float(recipe.adapter.get("rate_hz", 25.0))
-    d, n = lm.hidden_size, lm.num_hidden_layers
-    lm_weights = n * (4 * d**2 + 3 * d * lm.intermediate_size)
-    frozen = recipe.decoder.get("kind", "frozen") != "trainable"
+    kind = recipe.decoder.get("kind", "frozen")
+    own = kind == "whisper"  # it attends across to every state, and no token of its own is sound
+    d, n = lm.hidden_size, lm.decoder_layers if own else lm.num_hidden_layers
+    lm_weights = n * (8 * d**2 + 2 * d * lm.decoder_ffn_dim if own else 4 * d**2 + 3 * d * lm.intermediate_size)
+    if own:
+        text = clips * (_ASKED + _PER_WORD * words)
+    frozen = kind in ("frozen", "lora")
     lm_flops = text * 2 * (lm_weights + d * lm.vocab_size) * (2 if frozen else 3)
     speed, _ = CARDS[card]
     trained = encoder_weights + width * d + d**2 + (0 if frozen else lm_weights)

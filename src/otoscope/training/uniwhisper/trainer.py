@@ -91,7 +91,8 @@ def build(recipe: Recipe) -> Parts:
         encoder.gradient_checkpointing_enable({"use_reentrant": False})
     window_s = config.max_source_positions / 50
     extractor = tr.WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=int(window_s))
-    layout = Layout(tokenizer, extractor, 4 * adapter.stack, recipe.run.full_share)
+    per_token, start = (None, lm.start) if listener.crosses else (4 * adapter.stack, None)
+    layout = Layout(tokenizer, extractor, per_token, recipe.run.full_share, start)
     sources = recipe.load_sources()
     bank = Bank.read(None if recipe.templates is None else recipe.folder / recipe.templates)
     bank = bank.with_labels([r for s in sources for r in s.records])
