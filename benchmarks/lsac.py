@@ -2,10 +2,11 @@
 
 Weights are random, the solver is Euler's. Methods take turns within a round; figures are of medians over rounds (of
 each part of a solve), ranges are of single rounds. *Saved wall re saved FLOPs* is the share of wall time saved over the
-share of operations saved: 1 where each operation left out saves its share of the time. Operations are those that the
-interventions' own tally counts. The peak is the resident memory of a process of its own (on a GPU, what was allocated),
-weights included; small only on a CPU. *From*: a GPU runs whole solves; a CPU does up to 10 s of sound for small, and
-otherwise composes a solve of measured evaluations (small up to 30 s) or of measured per-layer costs.
+share of operations saved: 1 where each operation left out saves its share of the time. On a machine that others use
+too, ``--clock cpu`` takes the processor time of the one thread instead, and the columns say so. Operations are those
+that the interventions' own tally counts. The peak is the resident memory of a process of its own (on a GPU, what was
+allocated), weights included; small only on a CPU. *From*: a GPU runs whole solves; a CPU does up to 10 s of sound for
+small, and otherwise composes a solve of measured evaluations (small up to 30 s) or of measured per-layer costs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ SOLVED_S, EVALUATED_S = 10.0, 30.0
 
 
 def main() -> None:
-    chosen = arguments().parse_args()
+    parser = arguments()
+    chosen = parser.parse_args()
+    if chosen.clock == "cpu" and (chosen.device != "cpu" or chosen.threads != 1):
+        parser.error("--clock cpu is for one thread on a CPU")
     devices.settle(chosen.threads)
     with torch.no_grad():
         if chosen.peak_of:
@@ -68,6 +72,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=3, help="rounds in which the methods take turns")
     parser.add_argument("--engine-pairs", type=int, default=15, help="evaluations with and without hooks; 0: none")
     parser.add_argument("--by", choices=tuple(HOW), help="what solves are composed of, instead of the usual")
+    parser.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: processor time, if others work too"
+    )
     parser.add_argument("--no-peaks", action="store_true", help="measure no memory")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -94,7 +101,7 @@ def compare(chosen: argparse.Namespace, size: str, seconds: float) -> list[dict[
     del run
     told = not chosen.no_peaks and (size == "small" or chosen.device != "cpu")
     peaks = {name: _peak(chosen, size, seconds, name) if told else None for name in known}
-    return [_row(size, seconds, HOW[how], name, rounds, peaks) for name in known]
+    return [_row(size, seconds, HOW[how], name, rounds, peaks, chosen.clock) for name in known]
 
 
 def _usual(device: str, size: str, seconds: float) -> str:
@@ -104,22 +111,29 @@ def _usual(device: str, size: str, seconds: float) -> str:
 
 
 def _row(
-    size: str, seconds: float, how: str, name: str, rounds: Sequence[dict[str, Cost]], peaks: dict[str, float | None]
+    size: str,
+    seconds: float,
+    how: str,
+    name: str,
+    rounds: Sequence[dict[str, Cost]],
+    peaks: dict[str, float | None],
+    clock: str,
 ) -> dict[str, Any]:
-    wall, ratio = _wall(rounds, name), _wall(rounds, name) / _wall(rounds, "full")
-    ratios = [r[name].took.wall / r["full"].took.wall for r in rounds]
+    took, full_took = (_took(rounds, each, clock) for each in (name, "full"))
+    ratio = took / full_took
+    ratios = [getattr(r[name].took, clock) / getattr(r["full"].took, clock) for r in rounds]
     flops, top, full = rounds[0][name].flops, peaks[name], peaks["full"]
     gain, *gains = [(1 - x) / (1 - flops) if flops < 1 else None for x in (ratio, *ratios)]
     return {
         "size": size,
         "sound, s": seconds,
         "method": name,
-        "wall re full": ratio,
+        f"{clock} re full": ratio,
         "range": None if name == "full" else _range(ratios),
         "FLOPs re full": flops,
-        "saved wall re saved FLOPs": gain,
+        f"saved {clock} re saved FLOPs": gain,
         "its range": None if name == "full" else _range(gains),
-        "solve, s": wall,
+        "solve, s": took,
         "peak MB": None if top is None else round(top),
         "peak re full": None if top is None or full is None else top / full,
         "from": how,
@@ -128,10 +142,10 @@ def _row(
     }
 
 
-def _wall(rounds: Sequence[dict[str, Cost]], name: str) -> float:
-    """The median over rounds of each part, added up."""
+def _took(rounds: Sequence[dict[str, Cost]], name: str, clock: str) -> float:
+    """The median over rounds of each part, added up; of the wall clock or the processor's."""
     parts = zip(*(r[name].parts for r in rounds), strict=True)
-    return sum(statistics.median(part.wall for part in same) for same in parts)
+    return sum(statistics.median(getattr(part, clock) for part in same) for same in parts)
 
 
 def _range(values: Sequence[float]) -> str:

@@ -12,7 +12,7 @@ from otoscope.core.naming import parse_spec
 from otoscope.experiments.experiment import Block, Experiment
 from otoscope.report.page import render
 from otoscope.report.run import Run
-from otoscope.report.section import Findings, Fold, Panels, Table
+from otoscope.report.section import Findings, Fold, Panels, Prose, Table
 from otoscope.report.sections.separation.section import separation
 from otoscope.results.store import Results
 from otoscope.tasks.separation.findings import tables
@@ -61,6 +61,8 @@ def test_the_page_says_who_saves_better_and_shows_it(store) -> None:
     assert dict(finding.facts)["at equal FLOPs"].startswith("LSAC loses less ")
     probed = next(b for b in found["probes"] if isinstance(b, Table))
     assert [row[0] for row in probed.rows] == ["ablate:site=text_memory", "cross-uniform"]
+    said = [b.text for b in found["probes"] if isinstance(b, Prose)]
+    assert any("no effect, however large" in text for text in said)  # four items, so at most four groups
     maps = next(b for b in found["convergence"] if isinstance(b, Panels))
     assert len(maps.panels) == 2
     assert "mean of 2 items; one row a head, 4 a layer" in maps.caption
@@ -108,6 +110,17 @@ def test_printed_tables_cover_probes_losses_and_headline(store) -> None:
         "What is saved and what is lost",
         "loss_ratio_vs_fewer_steps (above 1",
     ]
+    _, header, rows = tables(store)[0]
+    assert all(" groups)" in row[header.index("least p")] for row in rows)
+
+
+def test_no_corrected_p_is_below_the_least_that_its_groups_allow(store) -> None:
+    study = Study(store)
+    told = [c for c in study.probes if c.p_holm is not None]
+    assert told
+    assert all(c.p_holm >= study.least_p(c.n_groups) - 1e-12 for c in told)
+    assert study.least_p(30) == pytest.approx(len(told) / 200_001)  # drawn, not enumerated
+    assert study.least_p(12) == pytest.approx(min(1.0, len(told) / 2**11))  # nothing here has more groups
 
 
 @pytest.mark.parametrize(

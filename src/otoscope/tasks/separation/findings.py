@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from otoscope.core.naming import parse_spec
@@ -22,21 +21,24 @@ DIGITS = {"si_sdr_db": 2, "sar_db": 2, "pesq": 2, "pesq_nb": 2, "latent_cosine":
 def tables(results: Results) -> list[Table]:
     """One table per probe; per setting of the ways of saving two: losses and savings, and the headline."""
     study = Study(results)
-    found = probe_tables(study.probes)
+    found = probe_tables(study)
     for rivalry in study:
         found += [_losses(rivalry), headline(rivalry)]
     return [t for t in found if t[2]]
 
 
-def probe_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+def probe_tables(study: Study) -> list[Table]:
     """Per probe a line per tier and target: mean difference from the bare model, Cohen's d of the pairs, and p after
-    Holm's correction over all of them."""
+    Holm's correction over all of them. ``least p``: no effect could have a smaller one over so few groups."""
+    comparisons = study.probes
     metrics = list(dict.fromkeys(c.metric for c in comparisons))
     rows: dict[str, list[list[Any]]] = {}
     for (task, condition, model, target, probe), by in by_probe(comparisons).items():
-        line = [place(task, condition), target, model, *(difference(by.get(m)) for m in metrics)]
+        groups = max(c.n_groups for c in by.values())
+        least = f"{shown_p(study.least_p(groups))} ({groups} groups)"
+        line = [place(task, condition), target, model, least, *(difference(by.get(m)) for m in metrics)]
         rows.setdefault(probe, []).append(line)
-    header = ["mixtures", "target", "model", *metrics]
+    header = ["mixtures", "target", "model", "least p", *metrics]
     return [
         (f"{probe}: difference from the unmodified model (d, p after Holm)", header, r) for probe, r in rows.items()
     ]
@@ -47,8 +49,12 @@ def difference(c: Comparison | None) -> str | None:
     if c is None or c.difference is None:
         return None
     effect = "d ?" if c.effect_size is None else f"d {c.effect_size:.2f}"
-    p = "p ?" if c.p_holm is None else "p <0.001" if c.p_holm < 0.001 else f"p {c.p_holm:.3f}"
+    p = "p ?" if c.p_holm is None else f"p {shown_p(c.p_holm)}"
     return f"{c.difference:+.{digits(c.metric)}f} ({effect}, {p})"
+
+
+def shown_p(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _losses(rivalry: Rivalry) -> Table:

@@ -150,8 +150,19 @@ class Study:
         kept = [c for c in found if c.n and c.metric in QUALITY]
         return sorted(kept, key=lambda c: (where[c.task, c.fixed["condition"], c.fixed["model"]], names.index(c.other)))
 
+    def least_p(self, n_groups: int) -> float:
+        """The least p after Holm's correction that a probe over so many groups could have, whatever the effect. Only
+        comparisons over more groups can come before it, so it is multiplied by the number of the others at least."""
+        own = _least_flip(n_groups)
+        return min(1.0, own * sum(_least_flip(c.n_groups) >= own for c in self.probes if c.p is not None))
+
     def __iter__(self) -> Iterator[Rivalry]:
         return iter(self.rivalries)
+
+
+def _least_flip(n_groups: int) -> float:
+    """The least p of sign flips: all equal, of all patterns, or of as many as are drawn."""
+    return max(2.0 ** (1 - n_groups), 1 / (1 + PERMUTATIONS))
 
 
 def ladder_of(intervention: str) -> str | None:
