@@ -59,6 +59,16 @@ def test_it_gives_what_is_asked_for_on_sounds_that_it_was_not_trained_on() -> No
 
 
 @pytest.mark.skipif(not MANIFEST.is_file(), reason="the shared recordings are not beside the checkout")
+def test_from_the_noise_of_training_steps_matter() -> None:
+    for kinds in about()["held_out_warm"].values():
+        for curves in kinds.values():
+            one, most = (curves["power_db"][s] for s in ("1", "64"))
+            assert one[2] < most[1]  # the intervals do not touch
+            assert abs(most[0]) < 0.2
+            assert curves["si_sdri_db"]["1"][0] - curves["si_sdri_db"]["64"][0] > 1.0
+            assert curves["fidelity_si_sdr_db"]["1"][2] < curves["fidelity_si_sdr_db"]["16"][1]
+
+
 def test_no_held_out_recording_was_trained_on() -> None:
     clips = [c for c in read_manifest(MANIFEST) if c.corpus in CORPORA]
     held = {c.sha256 for c in clips if held_out(c)}

@@ -2,8 +2,9 @@
 
 Speech and a sound at 0 dB, overlapping throughout; each mixture is asked for both. Recorded and generated sounds are
 measured apart. ``si_sdri_db``, ``stoi`` and, of speech, ``pesq_nb`` are against the truth, ``latent_error`` is the root
-mean square distance of the final latents from the true ones (a channel's own deviation is 1), ``fidelity_si_sdr_db`` is
-against the solution of most steps.
+mean square distance of the final latents from the true ones (a channel's own deviation is 1), ``power_db`` is the power
+of the fine structure's latents over that of the true ones (the mean of all stems that are possible has less than any of
+them), ``fidelity_si_sdr_db`` is against the solution of most steps.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def measure(network: TinyNetwork, card: Any, sampling: Sampling, asked: Sequence
             s: m.separate([Audio(case.mixture[None], rate)], [StemPrompt(case.text)], [case.seed])[0]
             for s, m in models.items()
         }
+        fine = np.tile(np.arange(wanted.shape[-1] // 2) >= network.codec.bands, 2)
         best = stems[max(STEPS)].target.samples[0]
         for s, found in stems.items():
             estimate = found.target.samples[0]
@@ -109,6 +111,10 @@ def measure(network: TinyNetwork, card: Any, sampling: Sampling, asked: Sequence
                 "stoi": _or_none(stoi, estimate, case.target, rate),
                 "pesq_nb": _or_none(pesq_nb, estimate, case.target, rate) if case.kind == "speech" else None,
                 "latent_error": float(np.sqrt(np.square(found.latents - wanted).mean())),
+                "power_db": 10
+                * math.log10(
+                    float(np.square(found.latents[:, fine]).mean()) / float(np.square(wanted[:, fine]).mean())
+                ),
                 "fidelity_si_sdr_db": None if s == max(STEPS) else si_sdr_db(estimate, best),
             }
             rows.append({"origin": case.origin, "kind": case.kind, "steps": s, "sound": case.sound, **values})
