@@ -37,7 +37,7 @@ from otoscope.training.uniwhisper.templates import Bank
 RECIPES = Path(__file__).parents[1] / "recipes"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 #: What no encoder of this tool is trained on.
-SPEAKERS, FOLD, INSTRUMENTS = ("theo", "yweweler"), 5, ("clarinet", "glockenspiel")
+SPEAKERS, FOLD, INSTRUMENTS = ("theo", "yweweler"), 4, ("clarinet", "glockenspiel")
 SEEDS, STRINGS = 60, 6000
 _SAME = {"fire_crackling": "fire_crackle"}
 

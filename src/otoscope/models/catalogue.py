@@ -36,6 +36,13 @@ for _kind, _about in (
     )
 
 MODELS.add(
+    "tiny-whisper-base",
+    "otoscope.models.bundled.tiny_whisper:tiny_whisper_base",
+    "trained here: a small Whisper encoder that knows spoken digits alone; comes with the package (CC BY-SA 4.0)",
+    kind="encoder",
+)
+
+MODELS.add(
     "wavjepa-nat",
     "otoscope.models.encoders.wavjepa.adapter:wavjepa_nat",
     "WavJEPA-Nat: convolutions per ear, joint transformer; tokens per ear",
