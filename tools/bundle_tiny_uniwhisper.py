@@ -1,7 +1,7 @@
-"""Put the encoder that the small proof begins with into the package, in half precision, with what it was trained on.
+"""Put the encoders of the small proof into the package, in half precision, with what they were trained on.
 
 ``python tools/bundle_tiny_uniwhisper.py runs/uniwhisper --audio ../shared/audio/manifest.jsonl`` reads what
-``tools/train_tiny_uniwhisper.py`` left in its folder: ``base``, its log, and the records.
+``tools/train_tiny_uniwhisper.py`` left in its folder: ``base`` and ``uni``, their logs, and the records.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from otoscope.audio.corpus import read_manifest
-from otoscope.models.bundled.tiny_whisper import BASE, FACTS, WEIGHTS
+from otoscope.models.bundled.tiny_whisper import BASE, RESULT, WEIGHTS
 from otoscope.training.uniwhisper.recipe import read_recipe
 from otoscope.training.uniwhisper.records import Record
 
 #: What is bundled, by the stage that trained it; one that continues another learned from its recordings too.
-STAGES = {BASE: "base"}
+STAGES = {BASE: "base", RESULT: "uni"}
 
 
 def main() -> None:
@@ -29,13 +29,12 @@ def main() -> None:
     chosen = parser.parse_args()
     sums = {c.path.resolve(): c.sha256 for c in read_manifest(chosen.audio)}
     before: set[str] = set()
-    facts: dict[str, Any] = {"encoders": {}}
     for name, stage in STAGES.items():
         found = _facts(chosen.work, stage, sums)
         before |= set(found["trained_on_sha256"])
-        facts["encoders"][name] = found | {"trained_on_sha256": sorted(before)}
+        found["trained_on_sha256"] = sorted(before)
         _copy(chosen.work / stage / "encoder", WEIGHTS / name)
-    FACTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        (WEIGHTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _facts(work: Path, stage: str, sums: dict[Path, str]) -> dict[str, Any]:
@@ -90,6 +89,7 @@ def _copy(source: Path, target: Path) -> None:
     tensors = load_file(str(source / "model.safetensors"))
     kept = {n: t.half().contiguous() for n, t in _encoder(tensors).items()}
     save_file(kept, str(target / "model.safetensors"), metadata={"format": "pt"})
+    (target / "model.safetensors").chmod(0o644)
 
 
 if __name__ == "__main__":

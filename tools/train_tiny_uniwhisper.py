@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch import nn
 
 from otoscope.audio import generator
 from otoscope.audio.binaural import child
-from otoscope.audio.corpus import read_manifest
+from otoscope.audio.corpus import Clip, read_manifest, write_manifest
 from otoscope.models.devices import seeded
 from otoscope.training.audiolm.network import END, make_tokenizer
 from otoscope.training.schedule import learning_rate
@@ -65,6 +66,7 @@ def data(audio: Path, work: Path) -> None:
     write_records(speech(audio, work), work / "speech.jsonl")
     write_records([*recorded(audio, work), *made("event", "sound")], work / "sound.jsonl")
     write_records([*made("note", "music"), *made("phrase", "music")], work / "music.jsonl")
+    write_manifest(work / "esc10.jsonl", parts(audio))
     for name in ("speech", "sound", "music"):
         records = read_records(work / f"{name}.jsonl")
         print(f"{name}: {len(records)} records, {sum(r.duration_s for r in records) / 3600:.2f} h")
@@ -105,6 +107,14 @@ def recorded(audio: Path, work: Path) -> Iterator[dict[str, Any]]:
                 "sha256": clip.sha256, "license": clip.license,
                 "split": "test" if clip.labels["fold"] == FOLD else "train",
             }  # fmt: skip
+
+
+def parts(audio: Path) -> Iterator[Clip]:
+    """ESC-10 for a probe of recordings that no encoder of this tool was trained on: the fold held out is the test."""
+    for clip in read_manifest(audio):
+        if clip.corpus == "esc10":
+            part = {FOLD: "test", FOLD - 1: "valid"}.get(int(clip.labels["fold"]), "train")
+            yield replace(clip, labels={**clip.labels, "part": part})
 
 
 def made(kind: str, domain: str) -> Iterator[dict[str, Any]]:

@@ -35,12 +35,16 @@ for _kind, _about in (
         kind="encoder",
     )
 
-MODELS.add(
-    "tiny-whisper-base",
-    "otoscope.models.bundled.tiny_whisper:tiny_whisper_base",
-    "trained here: a small Whisper encoder that knows spoken digits alone; comes with the package (CC BY-SA 4.0)",
-    kind="encoder",
-)
+for _name, _about in (
+    ("tiny-whisper-base", "trained here: a small Whisper encoder that knows spoken digits alone"),
+    ("tiny-uniwhisper", "trained here: tiny-whisper-base continued on speech, sounds and music (UniWhisper's recipe)"),
+):
+    MODELS.add(
+        _name,
+        f"otoscope.models.bundled.tiny_whisper:{_name.replace('-', '_')}",
+        f"{_about}; comes with the package (CC BY-SA 4.0)",
+        kind="encoder",
+    )
 
 MODELS.add(
     "wavjepa-nat",

@@ -1,4 +1,4 @@
-"""The encoder that UniWhisper's small proof begins with: the contract, what it is made of, and other software."""
+"""The encoders before and after UniWhisper's recipe: the contract, what they are made of, and other software."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otoscope.models.bundled.tiny_whisper import WEIGHTS, about
 from otoscope.models.conformance import check
 from otoscope.models.resolve import random_twin, resolve
 
-NAMES = ("tiny-whisper-base",)
+NAMES = ("tiny-whisper-base", "tiny-uniwhisper")
 MANIFEST = Path(__file__).parents[3].parent / "shared" / "audio" / "manifest.jsonl"
 
 
@@ -24,11 +24,18 @@ def test_the_contract_holds(name: str) -> None:
     assert resolve(name).identity() != resolve(random_twin(parse_spec(name), 3)).identity()
 
 
-def test_it_is_small_and_its_recordings_are_listed() -> None:
-    assert (WEIGHTS / "tiny-whisper-base" / "model.safetensors").stat().st_size < 6_000_000
-    facts = about()["encoders"]["tiny-whisper-base"]
-    assert facts["steps"] == facts["curve"][-1]["step"]
-    assert facts["curve"][-1]["loss"]["asr"] < 0.3 * facts["curve"][0]["loss"]["asr"]
+def test_together_they_are_small_and_differ() -> None:
+    files = [WEIGHTS / name / "model.safetensors" for name in NAMES]
+    assert sum(f.stat().st_size for f in files) < 12_000_000
+    assert files[0].read_bytes() != files[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_was_trained_on_is_listed(name: str) -> None:
+    facts = about(name)
+    first, last = facts["curve"][0], facts["curve"][-1]
+    assert facts["steps"] == last["step"]
+    assert all(last["loss"][task] < 0.3 * first["loss"][task] for task in last["loss"])
     assert all(len(sha) == 64 for sha in facts["trained_on_sha256"])
 
 
@@ -52,8 +59,9 @@ def test_other_software_reads_the_same_encoder(name: str) -> None:
 
 
 @pytest.mark.skipif(not MANIFEST.is_file(), reason="the shared recordings are not beside the checkout")
-def test_it_was_trained_on_digits_alone() -> None:
+def test_a_fold_of_the_sounds_was_held_out_and_the_base_heard_none() -> None:
     clips = {c.sha256: c for c in read_manifest(MANIFEST)}
-    used = set(about()["encoders"]["tiny-whisper-base"]["trained_on_sha256"])
-    assert used
-    assert {clips[sha].corpus for sha in used} == {"fsdd"}
+    before, after = ([clips[sha] for sha in about(name)["trained_on_sha256"]] for name in NAMES)
+    assert {c.corpus for c in before} == {"fsdd"}
+    assert {c.corpus for c in after} == {"fsdd", "esc10"}
+    assert {c.labels["fold"] for c in after if c.corpus == "esc10"} == {1, 2, 3}

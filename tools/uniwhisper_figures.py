@@ -1,0 +1,83 @@
+"""Figures of UniWhisper's small proof as Markdown tables.
+
+``python tools/uniwhisper_figures.py`` prints the losses of the training that ``docs/explanation/uniwhisper.md`` shows,
+from the facts beside the weights. With ``--run runs/encoders``, a directory of ``otoscope run encoders --model
+tiny-whisper-base --model tiny-uniwhisper``, it prints how often the probes name the instruments that were held out of
+the training, and the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from otoscope.models.bundled.tiny_whisper import BASE, RESULT, about
+from otoscope.results.store import Results
+
+HELD_OUT = ("clarinet", "glockenspiel")
+TASKS = ("probes/notes", "probes/phrases")
+
+
+def losses(every: int = 500) -> str:
+    """Loss by answer token over the continued training; held-out losses are of the averaged weights."""
+    rows = [["step", "digits", "sounds", "instruments", "held-out sounds", "held-out instruments"], ["---"] * 6]
+    for line in about(RESULT)["curve"]:
+        if line["step"] == 50 or line["step"] % every == 0:
+            told = line["loss"], line.get("held_out", {})
+            found = [told[0].get(t) for t in ("asr", "sound", "instrument")]
+            found += [told[1].get(t) for t in ("sound", "instrument")]
+            rows.append([str(line["step"]), *("" if x is None else f"{x:.2f}" for x in found)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def instruments(run: Path) -> str:
+    """Share of notes and phrases whose instrument is named, before and after, and the difference (bootstrap over
+    items, 95 %)."""
+    rows = [["probe", "instruments", "items", "before", "after", "difference"], ["---"] * 6]
+    found = _correct(run)
+    for probe in sorted({p for p, _ in found}):
+        before, after = found[probe, BASE], found[probe, RESULT]
+        for held in (True, False):
+            items = sorted(i for i in before if (_instrument(i) in HELD_OUT) is held)
+            gain = np.array([after[i] - before[i] for i in items])
+            drawn = np.random.default_rng(0).integers(len(gain), size=(4000, len(gain)))
+            low, high = np.quantile(gain[drawn].mean(1), [0.025, 0.975])
+            means = [float(np.mean([side[i] for i in items])) for side in (before, after)]
+            rows.append(
+                [probe, "held out" if held else "others", str(len(items)), *(f"{m:.2f}" for m in means),
+                 f"{gain.mean():+.2f} [{low:+.2f}, {high:+.2f}]"]
+            )  # fmt: skip
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _instrument(item: str) -> str:
+    return item.rpartition("/")[2].rpartition("-")[0]
+
+
+def _correct(run: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
+    """By probe and model: items of :data:`TASKS`, and how often each was right over the probe's seeds."""
+    results = Results.open(run)
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for cell in results.cells():
+        task, model = str(cell.task), str(cell.model)
+        if task not in TASKS or model not in (BASE, RESULT):
+            continue
+        rows = results.rows(cells=[cell.cell])
+        for metric, item, value, factors in zip(
+            rows["metric"], rows["item"], rows["value"], rows["factors"], strict=True
+        ):
+            if metric == "correct":
+                probe = str(json.loads(factors)["probe"])
+                found.setdefault((probe, model), {}).setdefault(f"{task}/{item}", []).append(float(value))
+    return {key: {i: float(np.mean(v)) for i, v in by.items()} for key, by in found.items()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path)
+    chosen = parser.parse_args()
+    print(losses() if chosen.run is None else instruments(chosen.run))
