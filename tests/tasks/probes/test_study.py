@@ -24,7 +24,7 @@ FAST = "probes=xares-mlp,seeds=0,min_steps=60"
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tasks of two domains, two references and a subject."""
     folder = tmp_path_factory.mktemp("run")
-    exp = load_experiment("encoders", "quick").override(
+    exp = load_experiment("encoders", "small").override(
         tasks=[f"probes/notes:{FAST}", f"probes/voices:{FAST}"], models=["tiny-wav2vec2:layer=all"]
     )
     run(exp, into=folder / "run")
