@@ -66,13 +66,10 @@ def _correct(run: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
         task, model = str(cell.task), str(cell.model)
         if task not in TASKS or model not in (BASE, RESULT):
             continue
-        rows = results.rows(cells=[cell.cell])
-        for metric, item, value, factors in zip(
-            rows["metric"], rows["item"], rows["value"], rows["factors"], strict=True
-        ):
-            if metric == "correct":
-                probe = str(json.loads(factors)["probe"])
-                found.setdefault((probe, model), {}).setdefault(f"{task}/{item}", []).append(float(value))
+        for row in results.rows(cells=[cell.cell], metrics=["correct"]).to_pylist():
+            if row["metric"] == "correct" and row["value"] is not None:
+                probe = str(json.loads(row["factors"])["probe"])
+                found.setdefault((probe, model), {}).setdefault(f"{task}/{row['item']}", []).append(float(row["value"]))
     return {key: {i: float(np.mean(v)) for i, v in by.items()} for key, by in found.items()}
 
 

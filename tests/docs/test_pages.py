@@ -99,6 +99,10 @@ def test_the_figures_of_the_tiny_audio_language_model_are_those_of_its_weights()
     assert told in words("explanation/models/tiny-audiolm.md")
 
 
+def test_the_losses_of_the_small_proof_are_those_beside_its_weights():
+    assert load(ROOT / "tools" / "uniwhisper_figures.py").losses() in words("explanation/uniwhisper.md")
+
+
 def test_the_schema_page_lists_every_column_and_every_score():
     from otoscope.results.schema import CELL_STATUSES, CELLS, ROWS, STATUSES
     from otoscope.results.scoring import Score
