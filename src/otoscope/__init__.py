@@ -23,14 +23,24 @@ _PUBLIC = {
     "run": "otoscope.experiments.runner",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+#: What is called otherwise where it lives.
+_ALIASES = {
+    "intervention": ("otoscope.interventions.catalogue", "resolve_intervention"),
+    "scores": ("otoscope.experiments.scores", "scores_of"),
+    "task": ("otoscope.tasks.catalogue", "resolve_task"),
+}
+
+__all__ = ["__version__", *sorted([*_PUBLIC, *_ALIASES])]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ALIASES:
+        module, attribute = _ALIASES[name]
+        return getattr(importlib.import_module(module), attribute)
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'otoscope' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted([*globals(), *_PUBLIC, *_ALIASES])

@@ -25,9 +25,9 @@ def command(dir: str, metrics: tuple[str, ...], models: tuple[str, ...], failed:
         _failed(dir, as_json)
         return
     from otoscope.experiments.scores import scores_of
-    from otoscope.results.scoring import dumps
+    from otoscope.results.scoring import Score, Scores, dumps
 
-    scores = scores_of(dir)
+    scores: list[Score] = scores_of(dir)
     if metrics:
         scores = [s for s in scores if s.metric in metrics]
     if models:
@@ -35,14 +35,8 @@ def command(dir: str, metrics: tuple[str, ...], models: tuple[str, ...], failed:
     if as_json:
         click.echo(dumps(scores))
         return
-    rows = []
-    for s in scores:
-        where = " ".join(f"{k}={v}" for k, v in s.factors.items())
-        interval = None if s.ci_low is None and s.ci_high is None else f"[{_end(s.ci_low)}, {_end(s.ci_high)}]"
-        value = None if s.value is None else f"{s.bound or ''}{s.value:.4g}"
-        changed = s.model if s.intervention == "none" else f"{s.model} | {s.intervention}"
-        rows.append((changed, s.task, s.condition, s.metric, where, value, interval, s.n, s.n_failed, s.note or ""))
-    print_table(["model", "task", "condition", "metric", "factors", "value", "95 %", "n", "failed", "note"], rows)
+    table = Scores(scores).shown()
+    print_table(table.header, table.rows)
 
 
 def _failed(dir: str, as_json: bool) -> None:
@@ -57,7 +51,3 @@ def _failed(dir: str, as_json: bool) -> None:
     else:
         print_table(["item", "reason", "cell"], [(b["item"], b["reason"], b["cell"]) for b in bad])
         click.echo(f"{len(bad)} failed items")
-
-
-def _end(value: float | None) -> str:
-    return "?" if value is None else f"{value:.3g}"

@@ -12,9 +12,6 @@ from otoscope.core.identity import jsonable
 from otoscope.core.naming import parse_spec
 from otoscope.core.registry import suggestions
 
-#: Lists of short words.
-_ON_ONE_LINE = frozenset({"cues", "layers", "asked for"})
-
 
 @click.command(
     epilog="""\b
@@ -55,8 +52,8 @@ def command(name: str, as_json: bool) -> None:
             if value in (None, "", [], {}, ()):
                 continue
             lines = value if isinstance(value, list) else [value]
-            if key in _ON_ONE_LINE:
-                lines = [", ".join(lines)]
+            if isinstance(value, tuple):
+                lines = [", ".join(map(str, value))]
             for i, line in enumerate(lines):
                 click.echo(f"{key if i == 0 else '':<18} {line}")
         click.echo()
@@ -73,23 +70,7 @@ def _model(name: str) -> dict[str, Any] | None:
     if spec.name not in MODELS and not ("/" in spec.name or spec.name.startswith("file:")):
         return None
     card = card_for(spec)
-    return {
-        "model": card.name,
-        "what it is": card.summary,
-        "capability": card.capability,
-        "rate": f"{card.rate} Hz" if card.rate else "any",
-        "channels": card.channels,
-        "cues": sorted(card.cues),
-        "asked for": sorted(card.quantities),
-        "layers": [str(x) for x in card.layers],
-        "hub id": card.hub_id,
-        "revision": card.revision,
-        "licence": card.licence,
-        "source": card.source,
-        "notes": list(card.notes),
-        "breaks": list(card.breaks),
-        **{k: jsonable(v) for k, v in card.extra.items()},
-    }
+    return {k: v if isinstance(v, list | tuple) else jsonable(v) for k, v in card.facts().items()}
 
 
 def _group(name: str) -> dict[str, Any] | None:

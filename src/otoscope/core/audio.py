@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from otoscope.core.display import Displayed, Shown
 from otoscope.core.errors import InputError
+
+#: More samples than this are not copied into a notebook.
+_MOST_PLAYED = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Audio:
+class Audio(Displayed):
     """Sound in memory.
 
     ``samples`` is a read-only float32 array ``[channels, n]`` (the channel axis is always there; channel 0 is
@@ -70,3 +74,17 @@ class Audio:
 
     def __repr__(self) -> str:
         return f"Audio({self.channels} ch, {self.duration_s:.3f} s, {self.rate} Hz)"
+
+    def shown(self) -> Shown:
+        """With a player, as long as it is short enough to be copied into a page."""
+        from otoscope.core.wav import wav_address
+
+        peak = float(np.abs(self.samples).max())
+        facts = {"channels": self.channels, "duration": f"{self.duration_s:.3f} s", "rate": f"{self.rate} Hz"}
+        facts |= {"peak": f"{peak:.3g}", "rms": f"{float(np.sqrt(np.mean(np.square(self.samples)))):.3g}"}
+        if self.samples.size > _MOST_PLAYED:
+            note = f"Too long to be played here ({_MOST_PLAYED:,} samples at most)."
+            return Shown("Audio", facts, note=note)
+        quiet = peak > 1
+        note = "Played at a lower level: it goes beyond full scale." if quiet else ""
+        return Shown("Audio", facts, note=note, media=wav_address(self, 0.9 / peak if quiet else 1.0))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from otoscope.core.audio import Audio
+from otoscope.core.display import Displayed, Shown
 
 #: A typed factor of a row: frequency, SNR, rung, length, hop count, ...
 Factor = str | int | float | bool
@@ -30,7 +31,7 @@ class Inputs(Protocol):
 
 
 @dataclass(frozen=True)
-class Item:
+class Item(Displayed):
     """One question about one set of sounds.
 
     ``id`` is unique in its task; ``base_id`` survives conditions and lengths, so paired comparisons are made on it;
@@ -56,6 +57,11 @@ class Item:
             "prompt": self.prompt,
             "target": self.target,
         }
+
+    def shown(self) -> Shown:
+        """Its sounds are named, not rendered."""
+        facts = {"group": self.group, "base": self.base_id, "inputs": self.inputs.names, "factors": dict(self.factors)}
+        return Shown(f"Item {self.id}", facts | {"prompt": self.prompt, "target": self.target})
 
     def with_inputs(self, inputs: Inputs) -> Item:
         return replace(self, inputs=inputs)

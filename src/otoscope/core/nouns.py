@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.audio import Audio
+from otoscope.core.card import Capability as Capability
+from otoscope.core.card import Card as Card
+from otoscope.core.card import Layer as Layer
+from otoscope.core.display import Displayed, Shown
 from otoscope.core.items import Factor, Item
 from otoscope.core.sites import SiteMap
-
-Capability = Literal["encoder", "observer", "audiolm", "separator"]
-Layer = int | str
-
 
 # --- what a task asks for ---------------------------------------------------------------------------------------
 
@@ -93,12 +93,22 @@ Request = Encode | Decide | Separate | Generate
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class Encoded(Displayed):
     """Frames of one sound: per layer a float32 array ``[C, T, D]``, real length only. ``C`` is 1 where the model
     merges its channels, else the number of channels; ``hop_s`` is the time between frames, or None."""
 
     frames: Mapping[Layer, NDArray[np.float32]]
     hop_s: float | None
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{layer}: {list(x.shape)}" for layer, x in self.frames.items())
+        hop = "" if self.hop_s is None else f", hop {1000 * self.hop_s:.4g} ms"
+        return f"Encoded({shapes}{hop})"
+
+    def shown(self) -> Shown:
+        header = ("layer", "channels", "frames", "width")
+        hop = None if self.hop_s is None else f"{1000 * self.hop_s:.4g} ms"
+        return Shown("Encoded", {"hop": hop}, header, [(str(k), *x.shape) for k, x in self.frames.items()])
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,28 +217,6 @@ class Answered:
 
 #: What the runner hands to ``Task.score`` for a :class:`Decide`: numbers (or vectors) by name.
 Decision = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is known of a model without loading it."""
-
-    name: str
-    capability: Capability
-    summary: str
-    rate: int | None  # Hz; None: any
-    channels: int  # channels the network takes at once
-    cues: frozenset[str] = frozenset()  # of {"magnitude", "ipd", "gcc", "waveform"}: what it can use by construction
-    licence: str = ""
-    hub_id: str | None = None
-    revision: str | None = None
-    source: str = ""  # paper, equation
-    notes: tuple[str, ...] = ()  # traps a user must know
-    breaks: tuple[str, ...] = ()  # conformance checks that the model itself breaks, with the reason
-    quantities: frozenset[str] = frozenset()  # of observers: what they can be asked
-    fixed_duration_s: float | None = None  # the network wants exactly this much
-    layers: tuple[Layer, ...] = ("last",)
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable

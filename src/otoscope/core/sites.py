@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from otoscope.core.display import Displayed, Shown
 from otoscope.core.errors import UsageError
 from otoscope.core.registry import suggestions
 
@@ -39,6 +40,14 @@ class Site:
         return "{layer}" in self.path
 
 
+SITE_HEADER = ("site", "where", "axes", "what it is")
+
+
+def site_row(site: Site) -> tuple[str, str, str, str]:
+    """A line of a table under :data:`SITE_HEADER`."""
+    return site.name, f"{site.path or 'the network'} ({site.at})", " ".join(site.axes), site.doc
+
+
 @dataclass(frozen=True)
 class Place:
     """A site at one layer (None where it has no layers)."""
@@ -55,7 +64,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class SiteMap:
+class SiteMap(Displayed):
     """The sites of one network of ``family`` with ``n_layers`` layers. ``clock`` is the input that tells the network
     its flow time (None where it has none)."""
 
@@ -63,6 +72,13 @@ class SiteMap:
     n_layers: int
     sites: tuple[Site, ...]
     clock: Site | None = None
+
+    def __repr__(self) -> str:
+        return f"SiteMap({self.family}, {self.n_layers} layers: {', '.join(s.name for s in self.sites)})"
+
+    def shown(self) -> Shown:
+        facts = {"layers": self.n_layers, "clock": None if self.clock is None else self.clock.name}
+        return Shown(f"Sites of {self.family}", facts, SITE_HEADER, [site_row(s) for s in self.sites])
 
     def site(self, name: str) -> Site:
         """The site called ``name``. Raises :class:`UsageError` that lists the candidates."""

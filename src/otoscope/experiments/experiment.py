@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from otoscope.core.display import Displayed, Shown
 from otoscope.core.errors import InputError, UsageError
 from otoscope.core.naming import Spec, parse_spec
 from otoscope.core.registry import suggestions
@@ -59,7 +60,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Displayed):
     """What is run. ``twins`` random-weight twins are added beside every subject encoder: beside subjects of the user's
     own only where they are asked for, or where the protocol cannot do without (``always_twins``). ``fit_on`` are the
     tasks whose items interventions may learn from."""
@@ -77,6 +78,25 @@ class Experiment:
     title: str = ""
     preset: str = ""
     notes: tuple[str, ...] = field(default=())
+
+    def shown(self) -> Shown:
+        """One line per block of the grid."""
+        facts = {"preset": self.preset, "cells": len(self.cells()), "seeds": self.seeds, "items at most": self.limit}
+        facts |= {"fitted on": self.fit_on, "notes": list(self.notes)}
+        header = ("tasks", "conditions", "models", "interventions")
+        rows = [
+            (
+                b.tasks,
+                b.conditions,
+                (*(self.references if b.references is None else b.references), *(b.models or self.models)),
+                b.interventions or self.interventions,
+            )
+            for b in self.grid
+        ]
+        return Shown(f"Experiment {self.name}: {self.title}".rstrip(": "), facts, header, rows)
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r}, preset={self.preset!r}, {len(self.cells())} cells)"
 
     def cells(self) -> list[Cell]:
         """The grid in a fixed order: by model first, so that a worker loads each one once."""

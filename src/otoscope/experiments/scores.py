@@ -9,7 +9,7 @@ from typing import Any
 from otoscope.core.naming import parse_spec
 from otoscope.core.nouns import Task
 from otoscope.results.columns import ROW_COLUMNS
-from otoscope.results.scoring import Score, score_cell
+from otoscope.results.scoring import Score, Scores, score_cell
 from otoscope.results.store import Results
 from otoscope.tasks.catalogue import resolve_task
 
@@ -19,10 +19,10 @@ BOOTSTRAP_SEED = 20260612
 Table = tuple[str, Sequence[str], Sequence[Sequence[Any]]]
 
 
-def scores_of(directory: str | Path | Results, *, n_resamples: int = 2000) -> list[Score]:
+def scores_of(directory: str | Path | Results, *, n_resamples: int = 2000) -> Scores:
     """Every score of the directory, cell by cell. Superseded cells are left out."""
     store = directory if isinstance(directory, Results) else Results.open(directory)
-    found: list[Score] = []
+    found = Scores()
     for cell in store.cells():
         if cell.status == "superseded":
             continue

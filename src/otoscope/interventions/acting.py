@@ -17,10 +17,11 @@ from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action, Skip, hooked
 from otoscope.interventions.none import NoIntervention
 from otoscope.interventions.shadow import ROOT
+from otoscope.interventions.shown import ShownMethod
 from otoscope.interventions.tally import Tally, sited
 
 
-class Acting:
+class Acting(ShownMethod):
     """An intervention made of actions. Subclasses are frozen dataclasses whose fields are plain JSON."""
 
     name: ClassVar[str]

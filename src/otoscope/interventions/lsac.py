@@ -22,6 +22,7 @@ from otoscope.interventions.convergence import Convergence, classify, layer_drif
 from otoscope.interventions.hooks import Action
 from otoscope.interventions.maps import freeze_actions
 from otoscope.interventions.profiled import Profiled, read_json
+from otoscope.interventions.shown import PlanTable
 from otoscope.interventions.tally import Tally
 
 PRESETS = ("safe", "balanced", "aggressive", "budget")
@@ -65,6 +66,11 @@ class Lsac(Profiled):
     def freeze(self) -> Plan:
         """Layer -> flow time. Raises :class:`UsageError` where nothing was fitted."""
         return read_plan(self.plan) if self.plan is not None else make_plan(self.convergence(), self.preset, self.x)
+
+    def plan_table(self) -> PlanTable:
+        if self.needs_fit:
+            return (), ()
+        return ("layer", "map frozen from flow time"), sorted(self.freeze.items())
 
     def actions(self, model: Any, sites: SiteMap, tally: Tally) -> Sequence[Action]:
         return freeze_actions(sites, tally, self.freeze)

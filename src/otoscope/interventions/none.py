@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from otoscope.core.nouns import Model
+from otoscope.interventions.shown import ShownMethod
 
 
 @dataclass(frozen=True)
-class NoIntervention:
+class NoIntervention(ShownMethod):
     """Changes nothing; the baseline of every comparison."""
 
     version: ClassVar[int] = 1

@@ -19,6 +19,7 @@ from otoscope.core.errors import UsageError
 from otoscope.core.nouns import Fitted, Intervention, Model, Traced
 from otoscope.interventions.decoder import EVICTS
 from otoscope.interventions.prune.engine import Pruned
+from otoscope.interventions.shown import ShownMethod
 
 
 @runtime_checkable
@@ -34,7 +35,7 @@ class Ranked(Protocol):
 
 
 @dataclass(frozen=True)
-class Stacked:
+class Stacked(ShownMethod):
     """``parts`` from the outside in."""
 
     name: ClassVar[str] = "stacked"

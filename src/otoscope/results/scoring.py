@@ -6,9 +6,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 
+from otoscope.core.display import Displayed, Shown
 from otoscope.core.items import Factor
 from otoscope.results.cells import Cell
 from otoscope.results.columns import Columns, Observations, Rows, observe
@@ -16,7 +18,7 @@ from otoscope.results.estimates import Bootstrap
 from otoscope.results.measure import Bound, Estimate, Measure
 from otoscope.results.ofmeans import OfMeans
 
-__all__ = ["Bound", "Columns", "Estimate", "Measure", "OfMeans", "Score", "dumps", "score_cell"]
+__all__ = ["Bound", "Columns", "Estimate", "Measure", "OfMeans", "Score", "Scores", "dumps", "score_cell"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,31 @@ class Score:
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"{name} of score {self.metric!r} is {number!r}: use None")
+
+
+class Scores(list[Score], Displayed):
+    """A list of scores that shows itself as a table."""
+
+    def shown(self) -> Shown:
+        header = ("model", "task", "condition", "metric", "factors", "value", "95 %", "n", "failed", "note")
+        return Shown(f"{len(self)} scores", None, header, [_row(s) for s in self])
+
+    def __repr__(self) -> str:
+        return self.shown().text(160)
+
+
+def _row(s: Score) -> tuple[Any, ...]:
+    """A line of the table; bounds say so."""
+    changed = s.model if s.intervention == "none" else f"{s.model} | {s.intervention}"
+    value = None if s.value is None else f"{s.bound or ''}{s.value:.4g}"
+    interval = None if s.ci_low is None and s.ci_high is None else f"[{_end(s.ci_low)}, {_end(s.ci_high)}]"
+    where = " ".join(f"{k}={v}" for k, v in s.factors.items())
+    return changed, s.task, s.condition, s.metric, where, value, interval, s.n, s.n_failed, s.note or ""
+
+
+def _end(value: float | None) -> str:
+    """An end of an interval; it may be open."""
+    return "?" if value is None else f"{value:.3g}"
 
 
 def score_cell(

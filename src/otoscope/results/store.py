@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from otoscope.core.display import Displayed, Shown
 from otoscope.core.errors import InputError, StoreError, UsageError
 from otoscope.results import tables
 from otoscope.results.artefacts import Artefacts, pack
@@ -47,7 +48,7 @@ _LOCK_TIMEOUT_S = 300.0
 _RESTORE = "Restore it from a copy; the rows under items/ are not affected."
 
 
-class Results:
+class Results(Displayed):
     """One run directory, made by :meth:`open`. Whatever cannot be read or written raises :class:`StoreError` with the
     path; rows that break the schema raise :class:`InputError`."""
 
@@ -55,6 +56,22 @@ class Results:
         self.path = path
         self.artefacts = Artefacts(path / "artefacts")
         self._cells: tuple[tuple[int, int, int], list[Cell]] | None = None
+
+    def __repr__(self) -> str:
+        return self.shown().text()
+
+    def shown(self) -> Shown:
+        """The cells with their progress; scores are measured on demand (``otoscope.scores``)."""
+        cells = [c for c in self.cells() if c.status != "superseded"]
+        failed = sum(c.n_failed for c in cells)
+        facts = {"cells": len(cells), "items": sum(c.n_items for c in cells), "done": sum(c.n_done for c in cells)}
+        header = ("task", "condition", "model", "intervention", "status", "done", "failed")
+        rows = [
+            (c.task, c.condition, c.model, c.intervention, c.status, f"{c.n_done}/{c.n_items}", c.n_failed)
+            for c in cells
+        ]
+        note = f"Scores: otoscope.scores({str(self.path)!r})."
+        return Shown(f"Results in {self.path}", facts | {"failed": failed}, header, rows, note)
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False) -> Results:

@@ -13,6 +13,7 @@ from torch import Tensor
 from otoscope.core.errors import UsageError
 from otoscope.interventions.decoder import EVICTS
 from otoscope.interventions.prune.budget import check_keep, top
+from otoscope.interventions.shown import ShownMethod
 
 Scope = Literal["prompt", "audio", "clip"]
 Watches = Literal["nothing", "met", "projected"]
@@ -44,7 +45,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Evictor:
+class Evictor(ShownMethod):
     """``keep`` of the cache's tokens stay in every layer and head: of the whole prompt (``scope=prompt``), or of its
     sound, all text staying (``audio``; ``clip``: of each clip). That happens at the end of the prompt, layer by layer,
     and, where ``every`` is not 0, again after every so many tokens of the answer, of all tokens so far."""

@@ -28,6 +28,7 @@ from otoscope.interventions.prune.headstats import HeadStats, Rows, head_stats
 from otoscope.interventions.prune.probing import watch_projections
 from otoscope.interventions.prune.pruner import Pruner
 from otoscope.interventions.prune.routing import ACOUSTIC, MIXED, SEMANTIC, Profile, Routed, Shape, route
+from otoscope.interventions.shown import PlanTable
 
 Weights = Literal["routed", "hard", "oracle", "uniform", "semantic", "acoustic", "mixed", "shuffled"]
 Transform = Literal["none", "rank", "zscore"]
@@ -71,6 +72,16 @@ class HeadRouter(Pruner):
     def needs_fit(self) -> bool:
         """In a run its profile is fitted on calibration items, unless a file is named or none is needed."""
         return self.heads is None and self.weights != "uniform"
+
+    def plan_table(self) -> PlanTable:
+        """By family: where its inputs lie, and the heads that count most."""
+        if self.heads is None:
+            return (), ()
+        header = ("family", "centre", "heads by weight")
+        return header, [
+            (name, [round(x, 3) for x in self.heads.centres[name]], np.argsort(weights)[::-1][:4].tolist())
+            for name, weights in self.heads.weights.items()
+        ]
 
     @property
     def answer_tokens(self) -> int:

@@ -15,10 +15,11 @@ from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action, Observe, places
 from otoscope.interventions.prune.budget import check_keep, kept_count, top, top_with_floor
 from otoscope.interventions.prune.engine import Engine, Pruned, Row, pruning
+from otoscope.interventions.shown import ShownMethod
 
 
 @dataclass(frozen=True)
-class Pruner:
+class Pruner(ShownMethod):
     """``keep`` of the audio tokens go on from layer ``layer``, of each prompt or of each clip (``per``). ``floor``: as
     many equal stretches each keep at least one (0: none; ours)."""
 

@@ -27,6 +27,7 @@ import soundfile as sf
 from otoscope.core.audio import Audio
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.nouns import Card, Prompt, Reply, TokenCounts
+from otoscope.models.shown import ShownModel
 
 #: No pause before a retry is longer (s).
 LONGEST_PAUSE_S = 60.0
@@ -36,7 +37,7 @@ _ADDRESS = "Write endpoint:url=http://127.0.0.1:8000/v1,model=NAME."
 _CLOSED = "is reached over HTTP, and nothing inside it can be reached or changed"
 
 
-class Endpoint:
+class Endpoint(ShownModel):
     """``url`` ends before ``/chat/completions`` (``http://127.0.0.1:8000/v1``); ``model`` is the server's name for it.
 
     ``key_env`` names the environment variable with the key (``none``: no key is sent). ``per_minute`` bounds requests,

@@ -23,6 +23,7 @@ from otoscope.models.audiolms.text_files import processor_settings, template_of,
 from otoscope.models.encoders.checkpoint import Checkpoint
 from otoscope.models.encoders.hf import first_line, quiet
 from otoscope.models.encoders.hf_files import Snapshot, locate
+from otoscope.models.shown import ShownModel
 from otoscope.models.sites import decoder
 
 #: What the name of a checkpoint can be given.
@@ -31,7 +32,7 @@ PARAMS = ("path", "revision", "dtype", "init", "seed", "attention")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
 
 
-class PretrainedAudioLM:
+class PretrainedAudioLM(ShownModel):
     """A checkpoint as an ``AudioLM`` that is ``Sited``. One call of :meth:`generate` is one batch."""
 
     version: ClassVar[int] = 1
@@ -117,6 +118,10 @@ class PretrainedAudioLM:
         return found(config, extractor, tokenizer, template_of(files, tokenizer), processor_settings(files), name)
 
     # --- the network ---
+
+    @property
+    def ready(self) -> bool:
+        return self._network is not None
 
     def load(self) -> None:
         """Build the network, on its device, in evaluation mode. Raises :class:`ModelError`."""

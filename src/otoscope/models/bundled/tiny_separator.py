@@ -22,6 +22,7 @@ from otoscope.core.nouns import Card, StemPrompt, Stems
 from otoscope.core.sites import SiteMap
 from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.separators.sampling import Sampling
+from otoscope.models.shown import ShownModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +68,7 @@ def about() -> dict[str, Any]:
     return found
 
 
-class TinySeparator:
+class TinySeparator(ShownModel):
     """A Separator whose parts are one file. ``seed`` None: the package's weights."""
 
     version: ClassVar[int] = 1
@@ -84,6 +85,10 @@ class TinySeparator:
     def identity(self) -> Mapping[str, Any]:
         own = {"weights": file_digest(FILE)} if self.seed is None else {"init": "random", "seed": self.seed}
         return {"kind": NAME, "version": self.version, **own, "sampling": asdict(self.sampling)}
+
+    @property
+    def ready(self) -> bool:
+        return self._flow is not None
 
     def load(self) -> None:
         if self._flow is not None:

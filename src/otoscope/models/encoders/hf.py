@@ -26,12 +26,13 @@ from otoscope.models.encoders.contract import BATCH, check_inputs, equal_length_
 from otoscope.models.encoders.hf_family import Family, check_options, family_of
 from otoscope.models.encoders.hf_files import Architecture, Snapshot, locate
 from otoscope.models.encoders.published_configs import published_config
+from otoscope.models.shown import ShownModel
 from otoscope.models.sites import library_sites
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
-class PretrainedEncoder:
+class PretrainedEncoder(ShownModel):
     """A checkpoint of ``transformers`` as an encoder. See :mod:`~otoscope.models.encoders.hf_family` for the layers."""
 
     version: ClassVar[int] = 1
@@ -164,6 +165,10 @@ class PretrainedEncoder:
         except Exception as e:
             raise ModelError(f"its config cannot be used: {first_line(e)}", where=c.name) from e
         return family_of(config.model_type)(config, extractor, dict(c.options), c.name)
+
+    @property
+    def ready(self) -> bool:
+        return self._model is not None
 
     def load(self) -> None:
         """Build the network, on its device, in evaluation mode. Raises :class:`ModelError`."""

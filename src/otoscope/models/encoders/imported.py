@@ -19,9 +19,10 @@ from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, ModelError, UsageError
 from otoscope.core.identity import file_digest
 from otoscope.core.nouns import Card, Encoded, Layer
+from otoscope.models.shown import ShownModel
 
 
-class ImportedEmbeddings:
+class ImportedEmbeddings(ShownModel):
     """See the module. Raises :class:`ModelError` where matrix and manifest do not fit."""
 
     version = 1

@@ -17,6 +17,7 @@ from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.encoders.contract import BATCH, as_frames, check_inputs, equal_length_batches, pick_layers
 from otoscope.models.encoders.fingerprint import code_digest, object_digest
+from otoscope.models.shown import ShownModel
 from otoscope.models.sites import no_map
 from otoscope.models.weights import state_digest
 
@@ -63,7 +64,7 @@ class Origin:
         return value
 
 
-class _ObjectEncoder:
+class _ObjectEncoder(ShownModel):
     version: ClassVar[int] = 1
 
     def __init__(self, origin: Origin) -> None:

@@ -14,6 +14,7 @@ from otoscope.core.errors import UsageError
 from otoscope.core.identity import describe
 from otoscope.core.nouns import Card, Encoded, Layer
 from otoscope.models.encoders.contract import check_inputs, pick_layers
+from otoscope.models.shown import ShownModel
 
 #: Checks that a front end is made to break.
 _BREAKS = {"left-only": ("ears: hears the left ear only, by design",)}
@@ -21,7 +22,7 @@ _BREAKS = {"left-only": ("ears: hears the left ear only, by design",)}
 _DRAWN = frozenset({"random-conv"})
 
 
-class ReferenceEncoder:
+class ReferenceEncoder(ShownModel):
     """``front`` has ``name, version, rate, channels, declared_cues, hop_s`` and ``frames(x [2, n]) -> [C, T, D]``;
     it is a frozen dataclass, so its fields are its identity. Each sound is analysed alone: there is no batch."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.audio import Audio
+from otoscope.core.display import Displayed, Shown
 from otoscope.core.errors import ModelError
 from otoscope.core.identity import digest
 from otoscope.core.nouns import Card, Encoded, Encoder, Layer
@@ -25,7 +26,7 @@ from otoscope.readouts import pooling
 
 
 @dataclass(frozen=True)
-class EncoderView:
+class EncoderView(Displayed):
     """``encoder`` seen at ``layer`` ("last", "all", a number, negative from the end), pooled over time by ``pool`` and
     over channels by ``merge``. ``channels`` is the channel policy; None takes the default of the network (``native``
     for two channels, ``left`` for one). ``batch`` bounds memory and is not part of the identity."""
@@ -155,6 +156,13 @@ class EncoderView:
         first = parts[0]
         frames = {k: stack_channels([p.frames[k] for p in parts], self._card.name) for k in first.frames}
         return Encoded({k: f.astype(np.float32, copy=False) for k, f in frames.items()}, first.hop_s)
+
+    def shown(self) -> Shown:
+        """The encoder's own display, with how it is looked at."""
+        facts = self.card.facts()
+        name = f"{facts.pop('model')} ({type(self).__name__})"
+        inner = self.encoder.shown() if isinstance(self.encoder, Displayed) else Shown(name)
+        return replace(inner, title=name, facts=facts)
 
     def __repr__(self) -> str:
         return f"EncoderView({self._card.name}, layer={self.layer}, pool={self.pool}, channels={self.channels})"

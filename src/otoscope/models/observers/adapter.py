@@ -27,6 +27,7 @@ from otoscope.models.observers.ec import ECDurlach, ec_durlach_bmld
 from otoscope.models.observers.ec_chen2026 import ECChen2026
 from otoscope.models.observers.ec_signal import ECSignal
 from otoscope.models.observers.gcc_phat import GccPhat
+from otoscope.models.shown import ShownModel
 
 Float = NDArray[np.float64]
 About = Mapping[str, Factor]
@@ -36,7 +37,7 @@ ENSEMBLE = 20
 ENSEMBLE_SEED = 990_000_000
 
 
-class _Observer:
+class _Observer(ShownModel):
     """What all share: nothing to load, an identity from name, version and parameters."""
 
     version: ClassVar[int] = 1

@@ -29,6 +29,7 @@ from otoscope.models.separators.dit import FlowNetwork
 from otoscope.models.separators.sampling import Sampling
 from otoscope.models.separators.sites import site_map
 from otoscope.models.separators.solver import solve, uniform_grid
+from otoscope.models.shown import ShownModel
 
 __all__ = ["Closeness", "Codec", "FlowSeparator", "Ranker", "Sampling", "Words"]
 
@@ -87,7 +88,7 @@ class _Prompt:
     anchors: Tensor | None  # [T] of the whole sound
 
 
-class FlowSeparator:
+class FlowSeparator(ShownModel):
     """Separator and Sited over parts that are in memory. ``identity`` says which parts they are; the sampling (and the
     ranker, where there are candidates) is added. ``words`` None: prompts in words are a :class:`ModelError`."""
 
@@ -116,6 +117,10 @@ class FlowSeparator:
     def identity(self) -> Mapping[str, Any]:
         own = {**self._identity, "sampling": asdict(self.sampling)}
         return own | ({"ranker": dict(self._ranker.identity())} if self.sampling.candidates > 1 else {})
+
+    @property
+    def ready(self) -> bool:
+        return self._loaded
 
     def load(self) -> None:
         if self._loaded:

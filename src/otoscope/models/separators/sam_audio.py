@@ -22,6 +22,7 @@ from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.separators.cards import SAM_AUDIO
 from otoscope.models.separators.sampling import Sampling
+from otoscope.models.shown import ShownModel
 from otoscope.models.weights import files_digest
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from otoscope.models.separators.published import Sizes
 
 
-class SamAudio:
+class SamAudio(ShownModel):
     """``path`` is a folder with ``config.json`` and ``checkpoint.pt`` (or safetensors), None the hub's cache;
     ``text_path`` a folder with the T5 that the prompt is read by, None: no prompts in words. ``seed`` draws random
     weights, in the sizes of the ``config.json`` of ``path``, else in the published ones of ``name``. Raises
@@ -86,6 +87,10 @@ class SamAudio:
             return {**out, "init": "random", "seed": self.seed, "sizes": asdict(self._sizes())}
         files = self._files()
         return {**out, "weights": files_digest(files.folder, [CONFIG, *files.weights])}
+
+    @property
+    def ready(self) -> bool:
+        return self._flow is not None
 
     def load(self) -> None:
         """Build network and codec on the device. The text encoder is loaded with the first prompt in words."""

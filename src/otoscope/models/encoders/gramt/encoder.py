@@ -21,6 +21,7 @@ from otoscope.core.sites import SiteMap
 from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
+from otoscope.models.shown import ShownModel
 
 if TYPE_CHECKING:
     from otoscope.models.encoders.gramt.network import GramT
@@ -76,7 +77,7 @@ def gram_t(
     return GramTEncoder(str(path), variant, tail, None if revision is None else str(revision), random_seed)
 
 
-class GramTEncoder:
+class GramTEncoder(ShownModel):
     """See :func:`gram_t`. ``random_seed`` None: the published weights."""
 
     version: ClassVar[int] = 1
@@ -146,6 +147,10 @@ class GramTEncoder:
         from otoscope.models.encoders.gramt.network import VARIANTS, GramT
 
         return GramT(VARIANTS[self.variant], published_tail=self.tail == "published")
+
+    @property
+    def ready(self) -> bool:
+        return self._network is not None
 
     def load(self) -> None:
         """Build the network, on its device. Raises :class:`ModelError` where weights are missing or don't fit."""

@@ -24,6 +24,7 @@ from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
 from otoscope.models.encoders.spatial_ast.cards import CARDS, DURATION_S, RATE
 from otoscope.models.encoders.spatial_ast.published import Published
+from otoscope.models.shown import ShownModel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,7 +67,7 @@ class Options:
             raise UsageError(f"level_dbfs={level} is no level", fix="A number of at most 0, for example -14.")
 
 
-class SpatialEncoder:
+class SpatialEncoder(ShownModel):
     """One of the two networks. ``shape`` replaces the published sizes (with ``init="random"`` only)."""
 
     version: ClassVar[int] = 1
@@ -119,6 +120,10 @@ class SpatialEncoder:
         from otoscope.models.encoders.spatial_ast.spatial_ast import SpatialAST
 
         return (SpatialAST if self.name == "spatial-ast" else DSpAST)(self.shape)
+
+    @property
+    def ready(self) -> bool:
+        return self._network is not None
 
     def load(self) -> None:
         """Build the network and read its weights. Raises :class:`ModelError`."""

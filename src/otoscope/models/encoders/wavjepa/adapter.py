@@ -21,6 +21,7 @@ from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import check_init
 from otoscope.models.encoders.contract import check_inputs, equal_length_batches, pick_layers
 from otoscope.models.encoders.hub_cards import WAVJEPA_NAT
+from otoscope.models.shown import ShownModel
 from otoscope.models.weights import files_digest
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def wavjepa_nat(
     return WavJepaEncoder(path=path, revision=revision, seed=random_seed, average=average, level=level)
 
 
-class WavJepaEncoder:
+class WavJepaEncoder(ShownModel):
     """``seed`` draws random weights, None loads published ones; ``sizes`` (a :class:`~.network.Sizes`) is the base
     model unless given. Raises :class:`ModelError` in :meth:`load` and :meth:`identity` where weights are missing."""
 
@@ -128,6 +129,10 @@ class WavJepaEncoder:
         from otoscope.models.encoders.wavjepa.network import WavJepaNat
 
         return WavJepaNat(self.sizes)
+
+    @property
+    def ready(self) -> bool:
+        return self._model is not None
 
     def load(self) -> None:
         """Build the network, on its device, in evaluation mode and float32."""
