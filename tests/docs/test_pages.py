@@ -52,6 +52,13 @@ def test_every_page_is_in_the_navigation():
     assert listed == {p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md")}
 
 
+def test_the_drawing_shows_the_imports_that_there_are():
+    """Which package imports which, and whether only inside functions; how often is left to the next drawing."""
+    tool = load(ROOT / "tools" / "architecture_drawing.py")
+    assert tool.real(), "no imports were found"
+    assert tool.drawn() == tool.real(), "run: python tools/architecture_drawing.py"
+
+
 def test_the_command_reference_is_current():
     """White space aside, for versions of click wrap differently."""
     made = load(ROOT / "tools" / "cli_reference.py")
