@@ -13,11 +13,12 @@ import pytest
 
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError
+from otoscope.core.wav import wav_bytes
 from otoscope.report.figures.curves import Band, Panel, Point, Series, beyond, panel_svg, shared_limits, short
 from otoscope.report.figures.style import COLOURS, css_variables, key, subject_styles
 from otoscope.report.figures.svg import swatch
 from otoscope.report.pick import Pick, last_layer_only, layers_of
-from otoscope.report.players import common_gain, sound, wav_bytes
+from otoscope.report.players import common_gain, sound
 from otoscope.report.run import Run, roles_of
 from otoscope.report.tables import db, interval, number, percent, plain
 from otoscope.results.scoring import Score
