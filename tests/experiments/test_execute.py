@@ -1,5 +1,7 @@
 """One shard: sharing, failures that stay alone, the repeat pass, kept outputs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from otoscope.core.items import Item
 from otoscope.core.nouns import Card, Encode, Row
 from otoscope.experiments.execute import Bench, failed_rows, run_shard, unpack
 from otoscope.interventions.none import NoIntervention
+from otoscope.models.resolve import resolve
+from otoscope.readouts import pooling
 from otoscope.results.schema import row_table
 from otoscope.tasks.conditions import Intact
 
@@ -127,6 +131,39 @@ def test_kept_outputs_come_back():
     assert [b is None for b in back] == [False, False, False, True, False]
     assert back[4].vectors["last"]["b"][0] == pytest.approx(0.05)
     assert len(out.kept["layer:last"]) == 5  # four b and one shared a
+
+
+class Noises(Tones):
+    names = ("a",)
+
+    def render(self, rate):
+        n = rate // 4 * (1 + self.k % 2)
+        return {"a": Audio(0.1 * np.random.default_rng(self.k).standard_normal((1, n)).astype(np.float32), rate)}
+
+
+@pytest.mark.parametrize("name", ["tiny-wav2vec2:layer=all", "tiny-stereo:channels=native"])
+def test_frames_that_were_asked_for_come_back_as_the_model_gives_them(name):
+    model = resolve(name)
+    channels = model.card.channels
+    chosen = [replace(i, inputs=Noises(k)) for k, i in enumerate(items(3))]
+    if channels == 2:
+        stereo = lambda a: Audio(np.repeat(a.samples, 2, axis=0) * np.array([[1], [0.5]], np.float32), a.rate)  # noqa: E731
+        for item in chosen:
+            made = item.inputs.render
+            item.inputs.render = lambda rate, made=made: {"a": stereo(made(rate)["a"])}
+    task = Task()
+    task.keeps_outputs = True
+    task.request = lambda item, card: Encode(("a",), frames=True)
+    task.score = lambda item, output: []
+    back = unpack(chosen, run_shard(bench(model, task), chosen).kept)
+    for item, got in zip(chosen, back, strict=True):
+        (wanted,) = model.encode([item.inputs.render(model.card.rate)["a"]])
+        assert got.hop_s == wanted.hop_s
+        for layer, frames in wanted.frames.items():
+            own = got.frames[str(layer)]["a"]
+            np.testing.assert_allclose(own, pooling.merge_frames(frames, model.merge), atol=1e-4)
+            np.testing.assert_allclose(own.mean(axis=0), got.vectors[str(layer)]["a"], atol=1e-5)
+    assert back[0].frames[str(layer)]["a"].shape[0] < back[1].frames[str(layer)]["a"].shape[0]
 
 
 def test_failed_rows_for_a_model_that_cannot_be_loaded():

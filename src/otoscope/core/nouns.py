@@ -25,10 +25,12 @@ from otoscope.core.sites import SiteMap
 @dataclass(frozen=True)
 class Encode:
     """Embed the named inputs. ``repeat`` names one that is encoded again, alone and out of its batch: the distance
-    between the two passes is the numeric floor of everything computed from the embeddings."""
+    between the two passes is the numeric floor of everything computed from the embeddings. ``frames``: the frames are
+    wanted too, not their pooled vector alone."""
 
     inputs: tuple[str, ...]
     repeat: str | None = None
+    frames: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,13 @@ class Encoded(Displayed):
 @dataclass(frozen=True, eq=False)
 class Embedded:
     """What the runner hands to ``Task.score`` for an :class:`Encode`: pooled vectors ``[D]`` per layer and input name.
-    ``again`` holds the second pass over ``Encode.repeat``, per layer."""
+    ``again`` holds the second pass over ``Encode.repeat``, per layer. Where frames were asked for, ``frames`` are
+    ``[T, D]`` per layer and input name, channels merged as in the vectors, and ``hop_s`` is the time between them."""
 
     vectors: Mapping[Layer, Mapping[str, NDArray[np.float32]]]
     again: Mapping[Layer, NDArray[np.float32]] = field(default_factory=dict)
+    frames: Mapping[Layer, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
+    hop_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

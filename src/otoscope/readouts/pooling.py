@@ -87,6 +87,18 @@ def merge_channels(vectors: NDArray[np.float64], how: str = "mean") -> NDArray[n
     return difference if how == "difference" else np.concatenate([mean, difference])
 
 
+def merge_frames(frames: NDArray[Any], how: str = "mean") -> NDArray[np.float32]:
+    """``[C, T, D]`` -> ``[T, D']``: :func:`merge_channels` at every frame."""
+    check_merge(how)
+    x = np.asarray(frames)
+    if x.ndim != 3:
+        raise InputError(f"merging frames needs [C, T, D], got shape {x.shape}")
+    if len(x) == 1 and how in ("mean", "concat"):
+        return x[0].astype(np.float32)
+    merged = [merge_channels(x[:, t].astype(np.float64), how) for t in range(x.shape[1])]
+    return np.stack(merged).astype(np.float32)
+
+
 def pool(frames: NDArray[Any], *, time: str = "mean", merge: str = "mean") -> NDArray[np.float32]:
     """``[C, T, D]`` -> float32 vector: :func:`pool_time`, then :func:`merge_channels`."""
     return merge_channels(pool_time(frames, time), merge).astype(np.float32)

@@ -115,11 +115,21 @@ class EncoderView(Displayed):
 
     def embed(self, audio: Sequence[Audio]) -> list[dict[Layer, NDArray[np.float32]]]:
         """One vector per layer for each sound: :meth:`encode`, pooled over time, channels merged."""
-        out = []
+        return [self._vectors(one) for one in self.encode(audio)]
+
+    def embed_frames(
+        self, audio: Sequence[Audio]
+    ) -> list[tuple[dict[Layer, NDArray[np.float32]], dict[Layer, NDArray[np.float32]], float | None]]:
+        """Of one pass: what :meth:`embed` gives, the frames ``[T, D]`` of each layer with channels merged, and the time
+        between them in s (None: unknown)."""
+        found = []
         for one in self.encode(audio):
-            vectors = {k: pooling.pool(f, time=self.pool, merge=str(self.merge)) for k, f in one.frames.items()}
-            out.append(vectors)
-        return out
+            frames = {k: pooling.merge_frames(f, str(self.merge)) for k, f in one.frames.items()}
+            found.append((self._vectors(one), frames, one.hop_s))
+        return found
+
+    def _vectors(self, one: Encoded) -> dict[Layer, NDArray[np.float32]]:
+        return {k: pooling.pool(f, time=self.pool, merge=str(self.merge)) for k, f in one.frames.items()}
 
     def key(self, sound: Audio) -> str:
         """sha256 of what the network hears of ``sound``: equal keys have equal vectors. Through ``channels=left`` all
