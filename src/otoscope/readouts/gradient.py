@@ -65,11 +65,13 @@ def train(
     *,
     seed: int,
     shards: Sequence[int] | None = None,
+    copies: Sequence[int] | None = None,
     validate: Callable[[nn.Module], float] | None = None,
 ) -> Trained:
     """Train what ``make`` gives on ``n`` examples; ``take(rows)`` gives a batch ``(x, y)``.
 
-    ``shards`` are the lengths of the stream's parts (for ``stream``; None: one part). Without ``validate`` the last
+    ``shards`` are the lengths of the stream's parts (for ``stream``; None: one part); ``copies`` says how many
+    examples, one after the other, are of each sample of the stream (None: one). Without ``validate`` the last
     epoch is kept. Raises :class:`InputError` where there is nothing to train on or the loss is no longer finite.
     """
     if n == 0:
@@ -84,7 +86,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             net.train()
-            for rows in _batches(n, shards, recipe, rng):
+            for rows in _batches(n, shards, copies, recipe, rng):
                 optimiser.zero_grad(set_to_none=True)
                 value = loss(net, *take(rows))
                 if not torch.isfinite(value):
@@ -104,21 +106,27 @@ def train(
 
 
 def _batches(
-    n: int, shards: Sequence[int] | None, recipe: Recipe, rng: np.random.Generator
+    n: int, shards: Sequence[int] | None, copies: Sequence[int] | None, recipe: Recipe, rng: np.random.Generator
 ) -> Iterator[NDArray[np.intp]]:
     if recipe.shuffle == "uniform":
         order = rng.permutation(n)
     else:
-        order = np.array(list(stream_order(shards or [n], rng)), dtype=np.intp)
+        samples = n if copies is None else len(copies)
+        order = np.array(list(stream_order(shards or [samples], rng, copies)), dtype=np.intp)
     for start in range(0, n, recipe.batch):
         yield order[start : start + recipe.batch]
 
 
-def stream_order(shards: Sequence[int], rng: np.random.Generator) -> Iterator[int]:
-    """The order in which X-ARES' training stream gives its samples: every one once, near neighbours mixed."""
+def stream_order(shards: Sequence[int], rng: np.random.Generator, copies: Sequence[int] | None = None) -> Iterator[int]:
+    """The order in which X-ARES' training stream gives its examples: every one once, near neighbours mixed. The
+    ``copies`` of a sample (captions of a clip) are made between the two buffers, so they stay close."""
     starts = np.concatenate([[0], np.cumsum(shards)[:-1]])
     rows = (int(starts[s]) + i for s in rng.permutation(len(shards)) for i in range(shards[s]))
-    return _buffered(_buffered(rows, 2000, 500, rng), 512, 100, rng)
+    mixed = _buffered(rows, 2000, 500, rng)
+    if copies is not None:
+        first = np.concatenate([[0], np.cumsum(copies)])
+        mixed = (k for row in mixed for k in range(int(first[row]), int(first[row + 1])))
+    return _buffered(mixed, 512, 100, rng)
 
 
 def _buffered(rows: Iterator[int], size: int, initial: int, rng: np.random.Generator) -> Iterator[int]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.errors import InputError, UsageError
-from otoscope.readouts.probe import Examples, Floats, Metric
+from otoscope.readouts.probe import Examples, Floats, Metric, Needs
 
 _TINY = 1e-12  # norms below are taken as this, as torch's normalize does
 
@@ -56,6 +56,7 @@ class Knn:
     seeded: ClassVar[bool] = False
     many: ClassVar[bool] = False
     chooses: ClassVar[bool] = False
+    needs: ClassVar[Needs] = "vectors"
 
     metric: Literal["cosine", "xares"] = "cosine"
     k: int = 10

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from otoscope.core.errors import InputError
-from otoscope.readouts.probe import Examples, Floats, Metric
+from otoscope.readouts.probe import Examples, Floats, Metric, Needs
 
 
 class FittedLinear:
@@ -44,6 +44,7 @@ class Linear:
     seeded: ClassVar[bool] = False
     many: ClassVar[bool] = True
     chooses: ClassVar[bool] = True
+    needs: ClassVar[Needs] = "vectors"
 
     penalties: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0)
 

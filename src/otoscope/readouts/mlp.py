@@ -15,7 +15,7 @@ from torch import nn
 from otoscope.core.errors import UsageError
 from otoscope.readouts.gradient import Recipe
 from otoscope.readouts.nets import FittedNet, fit_net
-from otoscope.readouts.probe import Examples, Metric
+from otoscope.readouts.probe import Examples, Metric, Needs
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Mlp:
     seeded: ClassVar[bool] = True
     many: ClassVar[bool] = True
     chooses: ClassVar[bool] = True
+    needs: ClassVar[Needs] = "vectors"
 
     hidden: int = 512
     dropout: float = 0.2

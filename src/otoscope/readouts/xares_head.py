@@ -16,7 +16,7 @@ from torch import nn
 
 from otoscope.readouts.gradient import Recipe
 from otoscope.readouts.nets import FittedNet, fit_net
-from otoscope.readouts.probe import Examples, Metric
+from otoscope.readouts.probe import Examples, Metric, Needs
 
 
 def layernorm_linear(dim: int, n_classes: int) -> nn.Module:
@@ -33,6 +33,7 @@ class XaresHead:
     seeded: ClassVar[bool] = True
     many: ClassVar[bool] = True
     chooses: ClassVar[bool] = True
+    needs: ClassVar[Needs] = "vectors"
 
     recipe: Recipe = field(default_factory=Recipe)
     pos_weight: float | None = None

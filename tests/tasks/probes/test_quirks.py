@@ -129,10 +129,11 @@ def test_the_held_out_fold_is_chosen_on_in_the_faithful_preset_alone(esc50):
         fitter = Fitter(t.collection, t.how, t.items())
         x = np.random.default_rng(0).standard_normal((len(t.items()), 3)).astype(np.float32)
         for fold in fitter.folds:
-            train, valid = fitter._parts(fitter.probes()[0], x, fold, 0)
-            shared = {tuple(v) for v in valid.x} & {tuple(v) for v in x[fold.test]}
+            inside, held = fitter.parts(fitter.heads[0], fold, 0)
+            train, valid = x[inside], x[held]
+            shared = {tuple(v) for v in valid} & {tuple(v) for v in x[fold.test]}
             assert bool(shared) is leaks
-            assert not {tuple(v) for v in train.x} & {tuple(v) for v in valid.x}
+            assert not {tuple(v) for v in train} & {tuple(v) for v in valid}
 
 
 def test_choosing_on_the_test_part_flatters_noise(esc50):

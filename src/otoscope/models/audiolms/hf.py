@@ -21,10 +21,11 @@ from otoscope.models.audiolms.family import MODEL_TYPES, AudioFamily, audio_fami
 from otoscope.models.audiolms.sharing import Entry, Memory, reusing
 from otoscope.models.audiolms.text_files import processor_settings, template_of, text_digest, tokenizer_of
 from otoscope.models.encoders.checkpoint import Checkpoint
-from otoscope.models.encoders.hf import first_line, quiet
+from otoscope.models.encoders.hf import first_line
 from otoscope.models.encoders.hf_files import Snapshot, locate
 from otoscope.models.shown import ShownModel
 from otoscope.models.sites import decoder
+from otoscope.readouts.library import quiet
 
 #: What the name of a checkpoint can be given.
 PARAMS = ("path", "revision", "dtype", "init", "seed", "attention")

@@ -9,8 +9,7 @@ else from the checkpoint's config alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -28,6 +27,7 @@ from otoscope.models.encoders.hf_files import Architecture, Snapshot, locate
 from otoscope.models.encoders.published_configs import published_config
 from otoscope.models.shown import ShownModel
 from otoscope.models.sites import library_sites
+from otoscope.readouts.library import quiet
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
@@ -286,22 +286,6 @@ class PretrainedEncoder(ShownModel):
 
 
 # --- the library's manners --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep ``transformers`` from printing progress bars and load reports; what matters is raised instead."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _is_native(model_type: str) -> bool:

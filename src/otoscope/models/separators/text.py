@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.core.errors import InputError, ModelError
-from otoscope.models.encoders.hf import quiet
 from otoscope.models.encoders.hf_files import Snapshot, in_folder
 from otoscope.models.encoders.tensor_file import some
 from otoscope.models.weights import files_digest
+from otoscope.readouts.library import quiet
 
 _TOKENIZER = ("*.json", "*.model", "*.txt")
 

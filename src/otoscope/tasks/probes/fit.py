@@ -6,34 +6,36 @@ share of the score: the mean of the shares *is* the score, so scores of items ca
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.errors import InputError
+from otoscope.core.identity import NEUTRAL
 from otoscope.core.items import Factor, Item
-from otoscope.core.nouns import Row
+from otoscope.core.nouns import Layer, Row
 from otoscope.readouts.inner import inner_split
-from otoscope.readouts.jackknife import map_shares
-from otoscope.readouts.precision import mean_average_precision
-from otoscope.readouts.probe import Examples, Metric, Probe, accuracy
+from otoscope.readouts.probe import Needs
+from otoscope.readouts.ragged import Ragged
 from otoscope.tasks.probes.entries import Collection, Training
+from otoscope.tasks.probes.heads.catalogue import heads_of
+from otoscope.tasks.probes.heads.data import Data, Head, Rows, Scored
 from otoscope.tasks.probes.protocols import Protocol
 
 
 @dataclass(frozen=True)
 class Placed:
-    """What an item's target says: where it comes in the stream of its part, and what is true of it."""
+    """What an item's target says: where it comes in the stream of its part, and what is true of it: classes, and
+    ``truth`` beside them (events with times, captions, words)."""
 
     part: str
     position: int
     shard: str
     labels: tuple[str, ...]
+    truth: Any = field(default=None, metadata={NEUTRAL: None})
 
 
 @dataclass(frozen=True)
@@ -81,27 +83,14 @@ def _place(item: Item) -> tuple[int, str, int]:
 
 
 class Fitter:
-    """Fits and scores all probes of a collection under a protocol."""
+    """Fits and scores all heads of a collection under a protocol."""
 
     def __init__(self, collection: Collection, protocol: Protocol, items: Sequence[Item]) -> None:
         self.collection, self.protocol, self.items = collection, protocol, items
         self.groups = np.array([i.group for i in items])
         self.y = targets(collection, items)
         self.folds = list(folds(collection, protocol, items))
-
-    @property
-    def many(self) -> bool:
-        return self.y.ndim == 2
-
-    @property
-    def metric(self) -> Metric:
-        return mean_average_precision if self.many else accuracy
-
-    def probes(self) -> list[Probe]:
-        """Those of the protocol that suit: kNN is left out where X-ARES leaves it out, or several classes may hold."""
-        made = [make_probe(n, self._training(), self.protocol) for n in self.protocol.probe_names]
-        knn = self.collection.knn and not self.many
-        return [p for p in made if knn or not p.name.startswith("knn")]
+        self.heads = heads_of(Data(collection, protocol, items, self.y, self._training()))
 
     def _training(self) -> Training:
         """The task's, with as many epochs as the protocol's least number of steps takes."""
@@ -109,31 +98,20 @@ class Fitter:
         steps = -(-min(len(f.train) for f in self.folds) // own.batch)
         return replace(own, epochs=max(own.epochs, -(-self.protocol.min_steps // steps)))
 
-    def rows(self, x: NDArray[np.float32], layer: Any) -> dict[int, list[Row]]:
-        """Rows by item of what all probes make of vectors ``x`` ``[items, D]``."""
-        found: dict[int, list[Row]] = {}
-        for probe in self.probes():
-            factors: dict[str, Factor] = {"probe": probe.name}
-            if layer != "last":
-                factors["layer"] = layer
-            try:
-                parts = [self._fold(probe, x, fold) for fold in self.folds]
-            except InputError as e:
-                for fold in self.folds:
-                    for i in fold.test:
-                        row = Row("score", None, factors, status="undefined", note=str(e))
-                        found.setdefault(int(i), []).append(row)
-                continue
-            n = sum(len(f.test) for f in self.folds)
-            for fold, (shares, right, said) in zip(self.folds, parts, strict=True):
-                weight = n / (len(self.folds) * len(fold.test)) if self.protocol.mean == "folds" else 1.0
-                for k, i in enumerate(fold.test):
-                    rows = self._of_item(
-                        int(i), factors, shares[:, k] * weight, None if right is None else right[:, k], said[k]
-                    )
-                    found.setdefault(int(i), []).extend(rows)
-        of_layer: dict[str, Factor] = {} if layer == "last" else {"layer": layer}
-        for fold in self.folds:
+    def wants(self, needs: Needs) -> bool:
+        """Whether any head looks at that."""
+        return any(h.needs == needs for h in self.heads)
+
+    def rows(self, x: Any, layer: Layer | None, facts: bool = True) -> dict[int, list[Row]]:
+        """Rows by item of what the heads make that look at such ``x``: vectors ``[items, D]``, those of all layers
+        ``[items, L, D]`` (``layer`` None), or frames (:class:`Ragged`). ``facts``: with what does not depend on the
+        head."""
+        needs: Needs = "frames" if isinstance(x, Ragged) else "layers" if x.ndim == 3 else "vectors"
+        of_layer: dict[str, Factor] = {} if layer in (None, "last") else {"layer": layer}  # type: ignore[dict-item]
+        found: dict[int, list[Row]] = {int(i): [] for fold in self.folds for i in fold.test}
+        for head in (h for h in self.heads if h.needs == needs):
+            self._of_head(head, x, {"probe": head.name, **of_layer}, found)
+        for fold in self.folds if facts else ():
             chance = self._chance(fold)
             for i in fold.test:
                 found[int(i)] += [
@@ -143,61 +121,66 @@ class Fitter:
                 ]
         return found
 
-    def _fold(
-        self, probe: Probe, x: NDArray[np.float32], fold: Fold
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, list[str]]:
-        """Shares ``[seeds, n]``, whether right ``[seeds, n]`` (one class of many), and what the first seed said."""
-        shares: list[NDArray[np.float64]] = []
-        right: list[NDArray[np.float64]] = []
-        said: list[str] = []
-        test = self._examples(x, fold.test)
-        for seed in self._seeds(probe):
-            train, valid = self._parts(probe, x, fold, seed)
-            scores = probe.fit(train, valid, self.metric, seed).scores(test.x)
-            if self.many:
-                shares.append(map_shares(scores, test.y))
-            else:
-                chosen = scores.argmax(axis=1)
-                right.append((chosen == test.y).astype(np.float64))
-                shares.append(right[-1])
-            if not said:
-                said = self._said(scores)
-        return np.stack(shares), np.stack(right) if right else None, said
+    def undefined(self, needs: Needs, error: InputError) -> dict[int, list[Row]]:
+        """A row with the reason for every head that looks at what could not be had."""
+        heads = [h for h in self.heads if h.needs == needs]
+        tested = [int(i) for fold in self.folds for i in fold.test]
+        return {i: [_undefined({"probe": h.name}, error) for h in heads] for i in tested}
 
-    def _seeds(self, probe: Probe) -> tuple[int, ...]:
+    def _of_head(self, head: Head, x: Any, factors: dict[str, Factor], found: dict[int, list[Row]]) -> None:
+        try:
+            parts = [self._fold(head, x, fold) for fold in self.folds]
+        except InputError as e:
+            for i in found:
+                found[i].append(_undefined(factors, e))
+            return
+        n = sum(len(f.test) for f in self.folds)
+        for fold, scored in zip(self.folds, parts, strict=True):
+            weight = n / (len(self.folds) * len(fold.test)) if self.protocol.mean == "folds" else 1.0
+            shares = np.stack([s.shares for s in scored]) * weight
+            right = None if scored[0].right is None else np.stack([s.right for s in scored if s.right is not None])
+            mixes = [s.layer_weights for s in scored if s.layer_weights is not None]
+            mean = np.mean(mixes, axis=0).tolist() if mixes else []
+            for k, i in enumerate(fold.test):
+                own = None if right is None else right[:, k]
+                found[int(i)] += self._of_item(int(i), factors, shares[:, k], own, scored[0].said[k])
+                found[int(i)] += [Row("layer_weight", w, {**factors, "layer": m}) for m, w in enumerate(mean)]
+
+    def _fold(self, head: Head, x: Any, fold: Fold) -> list[Scored]:
+        """What each seed gives."""
+        found = []
+        for seed in self._seeds(head):
+            train, valid = self.parts(head, fold, seed)
+            found.append(head.read(x, train, valid, fold.test, seed))
+        return found
+
+    def _seeds(self, head: Head) -> tuple[int, ...]:
         """All where another seed, or another inner split, can give another probe; else the first."""
         every = self.protocol.seed_axis
-        split = probe.chooses and self.protocol.select_on in ("inner", "valid")
-        return every if probe.seeded or split else every[:1]
+        split = head.chooses and self.protocol.select_on in ("inner", "valid")
+        return every if head.seeded or split else every[:1]
 
-    def _said(self, scores: NDArray[Any]) -> list[str]:
-        if self.many:
-            return [json.dumps([float(f"{v:.6g}") for v in row]) for row in scores]
-        return [self.collection.classes[c] for c in scores.argmax(axis=1)]
-
-    def _parts(self, probe: Probe, x: NDArray[np.float32], fold: Fold, seed: int) -> tuple[Examples, Examples | None]:
-        """To learn from, and to choose by; what chooses nothing learns from all."""
+    def parts(self, head: Head, fold: Fold, seed: int) -> tuple[Rows, Rows | None]:
+        """Rows to learn from, and to choose by; what chooses nothing learns from all."""
         how = self.protocol.select_on
-        if how == "last" or not probe.chooses:
-            return self._examples(x, fold.train), None
+        if how == "last" or not head.chooses:
+            return fold.train, None
         if how == "published":
-            valid = fold.valid if fold.valid is not None else fold.test
-            return self._examples(x, fold.train), self._examples(x, valid)
+            return fold.train, fold.valid if fold.valid is not None else fold.test
         if how == "valid" and fold.valid is not None:
-            return self._examples(x, fold.train), self._examples(x, fold.valid)
+            return fold.train, fold.valid
         inside, held = inner_split(self.y[fold.train], self.groups[fold.train], seed)
-        return self._examples(x, fold.train[inside]), self._examples(x, fold.train[held])
-
-    def _examples(self, x: NDArray[np.float32], rows: NDArray[np.intp]) -> Examples:
-        names = [(self.items[i].target.part, self.items[i].target.shard) for i in rows]
-        cuts = [0, *(k for k in range(1, len(names)) if names[k] != names[k - 1]), len(names)]
-        shards = [b - a for a, b in pairwise(cuts)]
-        return Examples(x[rows], self.y[rows], len(self.collection.classes), shards)
+        return fold.train[inside], fold.train[held]
 
     def _chance(self, fold: Fold) -> float:
-        """What knowing nothing gets: a guess among equally likely classes; of average precision the share of positives
-        of the part that is scored, averaged over classes. Ours."""
-        return float(self.y[fold.test].mean()) if self.many else 1.0 / len(self.collection.classes)
+        """What knowing nothing gets: a guess among equally likely classes, or clips; of average precision the share of
+        positives of the part that is scored, averaged over classes; of events and words nothing. Ours."""
+        kind = self.collection.kind
+        if kind == "contrastive":
+            return 1.0 / len(fold.test)
+        if kind != "clip":
+            return 0.0
+        return float(self.y[fold.test].mean()) if self.y.ndim == 2 else 1.0 / len(self.collection.classes)
 
     def _of_item(
         self,
@@ -220,31 +203,18 @@ class Fitter:
         return rows
 
 
+def _undefined(factors: dict[str, Factor], error: InputError) -> Row:
+    return Row("score", None, factors, status="undefined", note=str(error))
+
+
 def targets(collection: Collection, items: Sequence[Item]) -> NDArray[Any]:
-    """``[N]`` class numbers, or ``[N, C]`` of 0 and 1 where several classes may hold."""
+    """``[N]`` class numbers, or ``[N, C]`` of 0 and 1 where several classes may hold (of captions and words, which have
+    no classes, ``[N, 1]`` of 0)."""
     number = {c: k for k, c in enumerate(collection.classes)}
     labels = [item.target.labels for item in items]
-    if collection.metric == "map":
-        y = np.zeros((len(items), len(number)), dtype=np.float32)
+    if collection.metric != "accuracy":
+        y = np.zeros((len(items), max(1, len(number))), dtype=np.float32)
         for i, names in enumerate(labels):
             y[i, [number[n] for n in names]] = 1
         return y
     return np.array([number[names[0]] for names in labels], dtype=np.int64)
-
-
-def make_probe(name: str, training: Training, protocol: Protocol) -> Probe:
-    """A probe by its name, trained as the task says (batch, epochs, rate) where it is X-ARES'."""
-    from otoscope.readouts.gradient import Recipe
-    from otoscope.readouts.knn import Knn
-    from otoscope.readouts.linear import Linear
-    from otoscope.readouts.mlp import Mlp
-    from otoscope.readouts.xares_head import XaresHead
-
-    shuffle: Any = protocol.shuffle
-    if name == "xares-mlp":
-        return XaresHead(Recipe(training.epochs, training.batch, training.lr, shuffle=shuffle), training.pos_weight)
-    if name == "mlp":
-        return Mlp(recipe=Recipe(training.epochs, training.batch, training.lr, shuffle=shuffle))
-    if name == "linear":
-        return Linear()
-    return Knn("xares" if name == "knn-xares" else "cosine")

@@ -9,13 +9,18 @@ resampler       sinc (soxr)                                  soxr
 select_on       published: valid; the *held-out* fold        inner: a part of training, groups kept whole
 apart           no: groups may be on both sides              yes: training drops the test part's groups
 probes          xares-mlp knn-xares                          xares-mlp mlp knn-cosine
+heads           published: see the readouts frame, retrieval sound: without their quirks
+                and asr
 shuffle         stream                                       uniform
 seeds           42                                           0 1 2 3 4
 mean            over folds                                   over items
 min_steps       0: the task's epochs                         300: more epochs where data are few
+tokenizer       google-bert/bert-base-uncased                words: those of the training captions
+lm              Qwen/Qwen2.5-0.5B                            the same
 =============== ============================================ ===========================================
 
-Fact sheet, sections 4.2, 4.3, 4.7, 4.11.
+``heads`` is of events in time, captions and speech; ``tokenizer`` of captions, ``lm`` of speech: a folder, or a hub id
+with or without ``@revision``. Fact sheet, sections 4.2, 4.3, 4.7, 4.11.
 """
 
 from __future__ import annotations
@@ -34,8 +39,16 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "select_on": ("published", "valid", "inner", "last"),
     "shuffle": ("stream", "uniform"),
     "mean": ("folds", "items"),
+    "heads": ("published", "sound"),
 }
-PROBES = ("xares-mlp", "mlp", "linear", "knn-xares", "knn-cosine")
+PROBES = ("xares-mlp", "mlp", "linear", "knn-xares", "knn-cosine", "layer-mix", "attention")
+#: Switches of some kinds of task only, which name them in their identity: ``heads`` and what else by kind.
+OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "clip": (),
+    "frame": ("heads",),
+    "contrastive": ("heads", "tokenizer"),
+    "asr": ("heads", "lm"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,9 @@ class Protocol:
     mean: str
     min_steps: int = 0
     readers: int = 4
+    heads: str = "sound"
+    tokenizer: str = "words"
+    lm: str = "Qwen/Qwen2.5-0.5B"
 
     def __post_init__(self) -> None:
         for key, known in CHOICES.items():
@@ -83,9 +99,10 @@ class Protocol:
             raise UsageError(f"seeds={self.seeds}: name different numbers from 0 on")
         return found
 
-    def describe(self) -> dict[str, Any]:
-        """All switches but the preset's name: two names of one protocol are one."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+    def describe(self, kind: str = "clip") -> dict[str, Any]:
+        """All switches that a task of this kind has but the preset's name: two names of one protocol are one."""
+        others = {k for own in OF_KIND.values() for k in own} - set(OF_KIND[kind])
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others | {"name"}}
 
 
 _XARES = Protocol(
@@ -99,6 +116,8 @@ _XARES = Protocol(
     shuffle="stream",
     seeds="42",
     mean="folds",
+    heads="published",
+    tokenizer="google-bert/bert-base-uncased",
 )
 PROTOCOLS: Mapping[str, Protocol] = {
     p.name: p

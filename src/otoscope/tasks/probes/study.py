@@ -90,11 +90,12 @@ class Study:
 
     @cached_property
     def last(self) -> list[Reading]:
-        """Those of each model's last layer."""
-        top: dict[str, Factor | None] = {}
+        """Of each model and probe those of the last layer (of a mix of layers, which has none, that)."""
+        top: dict[tuple[str, str], Factor | None] = {}
         for r in self.readings:
-            top[r.model] = max((top.get(r.model), r.layer), key=_order) if r.model in top else r.layer
-        return [r for r in self.readings if r.layer == top[r.model]]
+            key = (r.model, r.probe)
+            top[key] = max((top[key], r.layer), key=_order) if key in top else r.layer
+        return [r for r in self.readings if r.layer == top[r.model, r.probe]]
 
     @property
     def tasks(self) -> list[str]:

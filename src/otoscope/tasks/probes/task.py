@@ -8,31 +8,43 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from otoscope.core.errors import InputError
 from otoscope.core.identity import digest
 from otoscope.core.items import Item
-from otoscope.core.nouns import Answered, Card, Decision, Embedded, Encode, Request, Row, Separated
+from otoscope.core.nouns import Answered, Card, Decision, Embedded, Encode, Layer, Request, Row, Separated
+from otoscope.readouts.ragged import Ragged
 from otoscope.results.scoring import Measure
 from otoscope.tasks.probes.entries import Collection
 from otoscope.tasks.probes.findings import tables
 from otoscope.tasks.probes.fit import Fitter, Placed
+from otoscope.tasks.probes.heads.catalogue import lacking, needed
 from otoscope.tasks.probes.inputs import CLIP, DIOTIC, ProbeInputs
 from otoscope.tasks.probes.protocols import Protocol, protocol
 from otoscope.tasks.probes.stream import units
+
+_METRICS = {
+    "accuracy": "share of right answers",
+    "map": "macro average precision",
+    "segment-f1-macro": "segment-based F1, mean over classes",
+    "segment-f1-micro": "segment-based F1, classes together",
+    "r@1": "recall at 1, mean of both directions",
+    "1-wer": "1 - word error rate, at least 0",
+}
 
 
 @dataclass(frozen=True)
 class ProbeTask:
     """Parameters of every probe task: ``protocol`` (clean, xares-0.1.3, xares-2026.04) and its switches, each of which
     replaces the preset's: ``pad_frames``, ``crops``, ``resampler``, ``select_on``, ``apart``, ``probes``, ``shuffle``,
-    ``seeds``, ``mean``, ``min_steps`` (see :mod:`.protocols`). The order of the items is drawn from
-    their ids, so that the first ones are a sample of all parts."""
+    ``seeds``, ``mean``, ``min_steps``, ``heads``, ``tokenizer``, ``lm`` (see :mod:`.protocols`). The order of the items
+    is drawn from their ids, so that the first ones are a sample of all parts."""
 
     version: ClassVar[int] = 2
     rounds: ClassVar[int] = 1
     keeps_outputs: ClassVar[bool] = True
     findings_of_rows: ClassVar[Any] = staticmethod(tables)
-    shard_items: ClassVar[int] = 64
 
     protocol: str = "clean"
     pad_frames: str | None = None
@@ -45,6 +57,9 @@ class ProbeTask:
     seeds: str | int | None = None
     mean: str | None = None
     min_steps: int | None = None
+    heads: str | None = None
+    tokenizer: str | None = None
+    lm: str | None = None
 
     def __post_init__(self) -> None:
         _ = self.how
@@ -52,6 +67,11 @@ class ProbeTask:
     @property
     def name(self) -> str:
         raise NotImplementedError
+
+    @property
+    def shard_items(self) -> int:
+        """Fewer where frames are kept: a shard is in memory at once."""
+        return 8 if "frames" in needed(self.head_kind, self.how) else 64
 
     def read(self) -> Collection:
         """The collection, read anew."""
@@ -77,6 +97,9 @@ class ProbeTask:
             seeds=self.seeds,
             mean=self.mean,
             min_steps=self.min_steps,
+            heads=self.heads,
+            tokenizer=self.tokenizer,
+            lm=self.lm,
         )
 
     def identity(self) -> Mapping[str, Any]:
@@ -90,7 +113,8 @@ class ProbeTask:
             "metric": c.metric,
             "training": c.training,
             "knn": c.knn,
-            "protocol": self.how.describe(),
+            "protocol": self.how.describe(c.kind),
+            **({} if c.kind == "clip" else {"kind": c.kind, "more": dict(c.more)}),
         }
 
     def accepts(self, card: Card) -> str | None:
@@ -98,7 +122,16 @@ class ProbeTask:
             return f"needs an encoder, and {card.name} is of the kind {card.capability!r}"
         if card.channels > 2:
             return f"probes are put to encoders of one or two channels, and {card.name} takes {card.channels}"
-        return None
+        view = card.extra.get("view", {})
+        if "layer-mix" in self.how.probe_names and len(card.layers) > 1 and view.get("layer") != "all":
+            return f"layer-mix weighs all layers of a model, and one is looked at: write {card.name}:layer=all"
+        return lacking(self.head_kind, self.how)
+
+    @property
+    def head_kind(self) -> str:
+        """What is asked of a clip: ``clip`` (classes), ``frame`` (events in time), ``contrastive`` (captions), ``asr``
+        (words). Known without reading the collection."""
+        return "clip"
 
     def refuses(self, label: Any, card: Card) -> str | None:
         return None if label == "intact" else "probes are fitted on the recordings as they are"
@@ -135,7 +168,7 @@ class ProbeTask:
             padded = how.pad_frames == "keep" and len(unit.batch) > 1
             peers = tuple(lengths[k] for k in unit.batch) if padded else ()
             inputs = ProbeInputs(entry.source, unit.crop, t.crop_s, peers, how.resampler)
-            target = Placed(part, position, entry.shard, entry.labels)
+            target = Placed(part, position, entry.shard, entry.labels, entry.target)
             found.append(Item(name, name, entry.group, inputs, {"domain": c.domain}, target=target))
         for entry in own:
             if entry.problem is not None or entry.source is None:
@@ -146,7 +179,8 @@ class ProbeTask:
         return found
 
     def request(self, item: Item, card: Card) -> Request:
-        return Encode((CLIP if card.channels == 1 else DIOTIC,))
+        frames = "frames" in needed(self.head_kind, self.how)
+        return Encode((CLIP if card.channels == 1 else DIOTIC,), frames=frames)
 
     def score(self, item: Item, output: Embedded | Decision | Separated | Answered) -> list[Row]:
         return []  # what a probe reads is known once it is fitted
@@ -154,21 +188,52 @@ class ProbeTask:
     def fit_readout(self, items: Sequence[Item], outputs: Sequence[Any]) -> list[tuple[Item, list[Row]]]:
         fitter = Fitter(self.collection, self.how, items)
         found: dict[int, list[Row]] = {}
-        for layer in outputs[0].vectors:
-            x = np.stack([next(iter(o.vectors[layer].values())) for o in outputs]).astype(np.float32)
+
+        def add(rows: Mapping[int, list[Row]]) -> None:
+            for i, own in rows.items():
+                found.setdefault(i, []).extend(own)
+
+        layers = list(outputs[0].vectors)
+        for layer in layers:
             number = int(layer) if str(layer).isdigit() else layer  # kept outputs name layers in words
-            for i, rows in fitter.rows(x, number).items():
-                found.setdefault(i, []).extend(rows)
+            told = False
+            for needs in ("vectors", "frames"):
+                if fitter.wants(needs):
+                    add(fitter.rows(_features(outputs, layer, needs), number, not told))
+                    told = True
+        if fitter.wants("layers"):
+            try:
+                stacked = _all_layers(outputs, layers)
+            except InputError as e:
+                add(fitter.undefined("layers", e))
+            else:
+                add(fitter.rows(stacked, None, len(layers) > 1))
         return [(item, found.get(i, [])) for i, item in enumerate(items)]
 
     def measures(self) -> Sequence[Measure]:
-        doc = {"accuracy": "share of right answers", "map": "macro average precision"}.get(self.collection.metric, "")
+        doc = _METRICS.get(self.collection.metric, "")
         by = ("probe", "layer")
         return [
             Measure("score", by, ("score",), doc=doc, higher_is_better=True),
             Measure("correct", by, ("correct",), doc="share of right answers, items alike", higher_is_better=True),
             Measure("score_of_seed", (*by, "probe_seed"), ("score_of_seed",), doc=f"{doc}, one seed"),
+            Measure("layer_weight", by, ("layer_weight",), doc="weight of a layer in a learned mix"),
             Measure("chance", ("layer",), ("chance",), doc="what knowing nothing gets"),
             Measure("train_items", ("layer",), ("train_items",), doc="items learned from"),
             Measure("train_dropped", ("layer",), ("train_dropped",), doc="left out: their group is in the test part"),
         ]
+
+
+def _features(outputs: Sequence[Embedded], layer: Layer, needs: str) -> Any:
+    """Of one layer: vectors ``[items, D]``, or frames."""
+    if needs == "vectors":
+        return np.stack([next(iter(o.vectors[layer].values())) for o in outputs]).astype(np.float32)
+    return Ragged([next(iter(o.frames[layer].values())) for o in outputs], outputs[0].hop_s)
+
+
+def _all_layers(outputs: Sequence[Embedded], layers: Sequence[Layer]) -> NDArray[np.float32]:
+    """``[items, L, D]``. Raises :class:`InputError` where layers differ in width."""
+    each = [_features(outputs, layer, "vectors") for layer in layers]
+    if len({x.shape[1] for x in each}) > 1:
+        raise InputError(f"layers differ in width ({sorted({x.shape[1] for x in each})}), so layer-mix cannot mix them")
+    return np.stack(each, axis=1)

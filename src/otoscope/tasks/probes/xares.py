@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from otoscope.core.cache import cache_folder
-from otoscope.core.nouns import Card
 from otoscope.tasks.probes.archives import read_archives
 from otoscope.tasks.probes.catalog import XaresTask, xares_tasks
 from otoscope.tasks.probes.entries import Collection
@@ -40,10 +39,9 @@ class XaresProbe(ProbeTask):
         root = Path(self.data).expanduser() if self.data is not None else xares_root()
         return read_archives(self.task, root)
 
-    def accepts(self, card: Card) -> str | None:
-        if self.task.kind != "clip":
-            return f"{self.task.title} is of the kind {self.task.kind!r}, whose head this version does not have"
-        return super().accepts(card)
+    @property
+    def head_kind(self) -> str:
+        return self.task.kind
 
 
 @cache

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from otoscope.core.errors import ModelError
-from otoscope.models.encoders.hf import quiet
+from otoscope.readouts.library import quiet
 from otoscope.training.uniwhisper.network import Listener
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from otoscope.core.errors import ModelError, UsageError
 from otoscope.models.devices import seeded
-from otoscope.models.encoders.hf import quiet
+from otoscope.readouts.library import quiet
 from otoscope.training.audiolm.network import start_weights
 from otoscope.training.uniwhisper.own_decoder import OwnDecoder, own_decoder
 

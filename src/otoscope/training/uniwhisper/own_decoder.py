@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.core.errors import ModelError
-from otoscope.models.encoders.hf import quiet
+from otoscope.readouts.library import quiet
 
 
 class OwnDecoder(nn.Module):
