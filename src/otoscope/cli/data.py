@@ -64,6 +64,49 @@ def scan(folder: str, out: str) -> int:
 
 @command.command(
     epilog="""\b
+Examples:
+  otoscope data convert librispeech ~/LibriSpeech --task asr -o librispeech.jsonl
+  otoscope data convert audiocaps ~/AudioCaps -o audiocaps.jsonl --partial"""
+)
+@click.argument("name")
+@click.argument("folder", type=click.Path())
+@click.option("-o", "--out", type=click.Path(), required=True, help="Where to write the manifest of records.")
+@click.option("--task", "tasks", multiple=True, help="Only this task of the data set (repeatable).")
+@click.option(
+    "--longest", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
+    help="Sounds are cut to so many seconds; transcripts and captions of longer ones are left out.",
+)  # fmt: skip
+@click.option("--partial", is_flag=True, help="Sounds that are not there are expected: the exit code stays 0.")
+@json_option
+def convert(
+    name: str, folder: str, out: str, tasks: tuple[str, ...], longest: float, partial: bool, as_json: bool
+) -> int:
+    """Write a manifest of records for training from FOLDER, the data set NAME in its published layout: librispeech,
+    voxceleb, fsd50k, esc50, clotho, audiocaps, gtzan, nsynth or musiccaps. Sounds are not copied.
+
+    What is missing, unreadable or too long is left out, counted, and makes the exit code 1."""
+    from otoscope.training.uniwhisper.converters import convert as write
+
+    done = write(name, folder, out, tasks, longest)
+    failed = 1 if done.left_out and not partial else 0
+    if as_json:
+        print_json({
+            "records": done.n, "hours": done.hours, "cut": done.cut,
+            "left_out": [{"sound": sound, "why": why} for sound, why in done.left_out],
+        })  # fmt: skip
+        return failed
+    click.echo(f"{done.n} records, {seconds(3600 * done.hours)}: {out}")
+    if done.cut:
+        click.echo(f"{done.cut} sounds cut to their first {longest:g} s")
+    for sound, why in done.left_out[:10]:
+        click.echo(f"left out: {sound}: {why}", err=True)
+    if len(done.left_out) > 10:
+        click.echo(f"... and {len(done.left_out) - 10} more; --json lists all", err=True)
+    return failed
+
+
+@command.command(
+    epilog="""\b
 Example (a model that cannot be wrapped):
   otoscope data export bmld --task bmld --into stimuli/
   ... embed line i of stimuli/manifest.jsonl into row i of E.npy ...
