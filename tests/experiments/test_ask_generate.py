@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from audiolm_fixtures import build, model, written  # noqa: F401
+from toy_audiolm import Toy
 
 from otoscope import run
 from otoscope.core.naming import parse_spec
 from otoscope.experiments.ask_generate import keep_reply, output_key, reply_of
 from otoscope.experiments.ask_separate import InMemory, timing_key
 from otoscope.experiments.experiment import Block, Experiment
+from otoscope.experiments.plan import Settings
 from otoscope.experiments.scores import findings_of, scores_of
 from otoscope.results.store import Results
 from otoscope.tasks.audiomarathon.miniature import read_pool, write
@@ -63,3 +66,60 @@ def test_a_kept_reply_comes_back_whole(model, data) -> None:  # noqa: F811
     for name in reply.__dataclass_fields__:
         assert getattr(back, name) == getattr(reply, name), name
     assert output_key(lm, prompt, 6) != key
+
+
+def test_phases_are_told_with_loading_late_ones_and_peaks(written, data, tmp_path) -> None:  # noqa: F811
+    specs = lambda *names: tuple(map(parse_spec, names))  # noqa: E731
+    blocks = (Block(specs(f"audiomarathon/sgr:data={data}"), specs("intact", "audio-blind")),)
+    exp = Experiment("a", blocks, models=specs(str(written("audioflamingo3"))), interventions=specs("none"))
+    run(exp, into=tmp_path / "run")
+    found = {(s.condition, s.metric): s for s in scores_of(tmp_path / "run", n_resamples=50)}
+    for phase in ("load", "features", "encoder", "prefill", "decode"):
+        middle, late = (found["intact", f"seconds_{phase}{end}"] for end in ("", "_p90"))
+        assert 0 < middle.value <= late.value
+        assert found["intact", f"peak_bytes_{phase}"].value > 1_000_000
+    assert ("audio-blind", "seconds_load") not in found  # nothing was read
+    record = Results.open(tmp_path / "run").experiment()["runs"][-1]
+    assert (record["execution"]["warmup"], record["execution"]["repeats"]) == (1, 1)
+    assert {"processor", "memory_bytes", "gpus", "packages"} <= set(record["environment"])
+
+
+class Unsteady(Toy):
+    """Takes another time at each call; ``fickle``: it also says something else."""
+
+    def __init__(self, fickle: bool = False) -> None:
+        super().__init__()
+        self.fickle, self.warmed = fickle, 0
+
+    def warm_up(self, times: int = 1) -> None:
+        self.warmed += times
+
+    def generate(self, prompts, max_new_tokens=256):
+        (reply,) = super().generate(prompts, max_new_tokens)
+        seconds = {"prefill": [5.0, 1.0, 3.0][self.calls % 3], "encoder": 1.0}
+        return [replace(reply, text=f"{reply.text}{self.calls}" if self.fickle else reply.text, seconds=seconds,
+                        peak_bytes={"prefill": self.calls % 3})]  # fmt: skip
+
+
+def test_repeats_give_medians_and_a_model_is_warmed_up_once(data, tmp_path) -> None:
+    blocks = (Block((parse_spec(f"audiomarathon/sgr:data={data}"),)),)
+    exp = Experiment("a", blocks, models=(), interventions=(parse_spec("none"),))
+    lm = Unsteady()
+    summary = run(exp, into=tmp_path / "run", models=[lm], settings=Settings(warmup=2, repeats=3))
+    rows = summary.results.rows(metrics=["seconds_prefill", "peak_bytes_prefill"]).to_pylist()
+    assert [r["value"] for r in rows if r["metric"] == "seconds_prefill"] == [3.0] * 3
+    assert [r["value"] for r in rows if r["metric"] == "peak_bytes_prefill"] == [2.0] * 3
+    assert (lm.calls, lm.warmed) == (9, 2)
+    summary = run(exp, into=tmp_path / "fickle", models=[Unsteady(True)], settings=Settings(repeats=2))
+    assert summary.n_failed == 3
+    notes = [r["note"] for r in summary.results.rows(columns=["note"]).to_pylist()]
+    assert all("answers differently when it is asked 2 times" in n for n in notes)
+
+
+def test_a_network_can_be_warmed_up(model) -> None:  # noqa: F811
+    lm = model("audioflamingo3")
+    seen: list[int] = []
+    handle = lm.network.register_forward_hook(lambda *a: seen.append(1))
+    lm.warm_up(2)
+    handle.remove()
+    assert len(seen) == 2

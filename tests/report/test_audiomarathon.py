@@ -98,6 +98,11 @@ def test_the_page_has_costs_fronts_differences_and_the_published_rows(store) -> 
     table = next(b for b in found["quality"].blocks if isinstance(b, Table))
     assert [row[0] for row in table.rows] == list(NAMES)
     assert {"semantic", "acoustic", "unparsed (%)", "cache (MB)", "first token (s)"} <= set(table.header)
+    folded = [b for f in found["quality"].blocks if isinstance(f, Fold) for b in f.blocks if isinstance(b, Table)]
+    assert {"load (ms)", "encoder (ms)", "prefill (ms)", "peak, load (MB)", "peak, decode (MB)"} <= set(
+        folded[0].header
+    )
+    assert folded[0].rows[0][1].sub.startswith("p90 ")
     inner = [b for f in found["front"].blocks if isinstance(f, Fold) for b in f.blocks]
     assert [b.caption for b in inner if isinstance(b, Table)] == [
         "Accuracy at fixed latency",

@@ -12,10 +12,10 @@ import pytest
 from otoscope.core.errors import InputError
 from otoscope.results.cells import Cell
 from otoscope.results.columns import Columns
-from otoscope.results.medians import median_intervals
 from otoscope.results.ofmeans import OfMeans
+from otoscope.results.quantiles import quantile_intervals
 from otoscope.results.schema import WHOLE_ITEM, row_table
-from otoscope.results.scoring import Estimate, Measure, Score, dumps, score_cell
+from otoscope.results.scoring import Estimate, Measure, Quantile, Score, dumps, score_cell
 from otoscope.stats.bootstrap import cluster_bootstrap
 
 CELL = Cell("aa", "a", "toy", "intact", "model", "none", 3, "{}")
@@ -228,17 +228,39 @@ def test_a_measure_that_makes_no_sense_is_refused(arguments: tuple[Any, Any], me
         Measure("m", (), *arguments)
 
 
+@pytest.mark.parametrize("q", [0.5, 0.9, 0.0, 1.0])
 @pytest.mark.parametrize("n_groups", [40, 25, 6])
-def test_medians_of_many_draws_equal_one_at_a_time(n_groups: int) -> None:
+def test_quantiles_of_many_draws_equal_one_at_a_time(n_groups: int, q: float) -> None:
     rng = np.random.default_rng(2)
     values, groups = rng.normal(size=(3, 41)), np.sort(rng.integers(0, n_groups, 41))
     values[2] = np.round(values[2])  # ties
-    many = median_intervals(values, groups, n_resamples=300, level=0.9, seed=4)
+    many = quantile_intervals(values, groups, q, n_resamples=300, level=0.9, seed=4)
     for row_values, interval in zip(values, many, strict=True):
         one = cluster_bootstrap(
-            row_values, groups, lambda v: float(np.median(v)), n_resamples=300, level=0.9, seed=4, method="percentile"
-        )
-        assert interval == one
+            row_values, groups, lambda v: float(np.quantile(v, q)), n_resamples=300, level=0.9, seed=4,
+            method="percentile",
+        )  # fmt: skip
+        assert (interval.value, interval.low, interval.high) == pytest.approx((one.value, one.low, one.high), rel=1e-12)
+        assert (interval.method, interval.note) == (one.method, one.note)
+
+
+def test_a_quantile_is_a_statistic() -> None:
+    records = [row(f"{i:02d}", "x", float(i)) for i in range(11)]
+    found = {
+        m.metric: s
+        for m in (Measure("a", (), ("x",), Quantile(0.9)), Measure("b", (), ("x",), Quantile(0.5)),
+                  Measure("c", (), ("x",), "median"))
+        for s in score(records, m)
+    }  # fmt: skip
+    assert found["a"].value == 9.0
+    assert (found["b"].value, found["b"].ci_low, found["b"].ci_high) == (
+        found["c"].value, found["c"].ci_low, found["c"].ci_high,
+    )  # fmt: skip
+    assert found["a"].ci_low < 9.0 <= found["a"].ci_high
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        Quantile(90)
+    with pytest.raises(ValueError, match="one column"):
+        Measure("m", (), ("x", "y"), Quantile(0.9))
 
 
 @pytest.mark.parametrize("groups", [30, 4])

@@ -42,6 +42,14 @@ Examples:
 @click.option("--into", type=click.Path(), help="Run directory [default: runs/EXPERIMENT].")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes.")
 @click.option("--shard", callback=_shard, metavar="i/n", help="Only this part of the shards; see otoscope merge.")
+@click.option("--warmup", type=click.IntRange(min=0), default=1, show_default=True, help="Untimed answers at first.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Ask an audio LM so often per item; seconds are medians. Above 1, settings share nothing.",
+)
 @click.option("--random-twin", is_flag=True, help="Add MODEL:init=random beside every subject model.")
 @trust_option
 @click.option("--dry-run", is_flag=True, help="Print the cells, and time and space from a ten-item probe; run nothing.")
@@ -52,6 +60,8 @@ def command(
     into: str | None,
     workers: int,
     shard: tuple[int, int],
+    warmup: int,
+    repeats: int,
     random_twin: bool,
     trust_remote_code: bool,
     dry_run: bool,
@@ -77,7 +87,7 @@ def command(
                 raise UsageError(f"{option} is for one experiment, and {suite.name} is a suite of several")
         overrides["twins"] = random_twin
         directory = Path(into) if into else Path("runs") / suite.name
-        settings = Settings(trust_remote_code=trust_remote_code)
+        settings = Settings(trust_remote_code=trust_remote_code, warmup=warmup, repeats=repeats)
         return run_suite(suite, parts, directory, workers, as_json, settings, **overrides)
     if parts:
         raise UsageError(f"--part is for suites, and {experiment} is one experiment", fix="Choose with --task.")
@@ -85,7 +95,7 @@ def command(
     overrides["twins"] = max(exp.twins, 1) if random_twin else None
     exp = exp.override(**overrides)
     directory = Path(into) if into else Path("runs") / exp.name
-    settings = Settings(trust_remote_code=trust_remote_code, shard=shard)
+    settings = Settings(trust_remote_code=trust_remote_code, warmup=warmup, repeats=repeats, shard=shard)
     if dry_run:
         return _dry_run(exp, settings, directory, as_json)
     return _run(exp, settings, directory, workers, as_json)

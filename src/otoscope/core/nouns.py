@@ -212,12 +212,14 @@ class Reply:
 class Answered:
     """What the runner hands to ``Task.score`` for a :class:`Generate`. ``bare`` is the unmodified answer where it was
     asked for (the same object as ``reply`` where nothing intervened), ``done`` what the intervention says it did,
-    ``heard_s`` the seconds of all clips."""
+    ``heard_s`` the seconds of all clips, ``load_s`` and ``load_peak_bytes`` what reading and resampling them took."""
 
     reply: Reply
     bare: Reply | None = None
     done: Mapping[str, float] = field(default_factory=dict)
     heard_s: float | None = None
+    load_s: float | None = None
+    load_peak_bytes: int | None = None
 
 
 #: What the runner hands to ``Task.score`` for a :class:`Decide`: numbers (or vectors) by name.

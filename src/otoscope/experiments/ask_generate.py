@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,8 @@ def answered(
     if shown and isinstance(report, Traced) and (trace := report.trace()):
         kept = outputs.keep_output(shown_key(bench, output_key_of(bench, asked)), trace)
     done = dict(report.drain()) if report is not None else {}
+    if bench.repeats > 1:
+        reply = _repeated(bench, asked, request, reply, report)
     if isinstance(bench.intervention, NoIntervention):
         found = reply
         if (per_token := getattr(bench.model, "cache_bytes_per_token", None)) is not None:
@@ -88,7 +91,26 @@ def answered(
         if request.against_bare:
             kept = keep_reply(reply, output_key_of(bench, asked), outputs)
     heard = sum(asked.signals[name].duration_s for name in request.inputs)
-    return Answered(reply, found, done, heard or None), seconds, kept
+    loaded = (asked.seconds_render, asked.peak_render) if request.inputs and heard else (None, None)
+    return Answered(reply, found, done, heard or None, *loaded), seconds, kept
+
+
+def _repeated(bench: Bench, asked: Asked, request: Generate, first: Reply, report: InterventionReport | None) -> Reply:
+    """The same answer with the medians of its seconds, and the highest of its peaks, over all times that it is asked.
+    Raises :class:`ModelError` where the answer isn't the same every time."""
+    found = [first]
+    for _ in range(bench.repeats - 1):
+        found.append(generate_one(bench.model, asked, request))
+        if report is not None:
+            report.drain()
+    if any((r.text, r.token_ids) != (first.text, first.token_ids) for r in found):
+        raise ModelError(f"answers differently when it is asked {bench.repeats} times", where=bench.model.card.name)
+    phases, peaks = (
+        dict.fromkeys(p for r in found for p in r.seconds),
+        dict.fromkeys(p for r in found for p in r.peak_bytes),
+    )
+    seconds = {p: median(r.seconds[p] for r in found if p in r.seconds) for p in phases}
+    return replace(first, seconds=seconds, peak_bytes={p: max(r.peak_bytes.get(p, 0) for r in found) for p in peaks})
 
 
 def prompt_of(asked: Asked, request: Generate, model: Any) -> Prompt:

@@ -22,6 +22,7 @@ class Bench:
     model: Any
     intervention: Intervention
     batch: int = 16
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,12 @@ class Broken:
 @dataclass
 class Asked:
     """One item on its way through a chunk: under its condition, with its request and the sounds that it names.
-    ``keys`` say which of an encoder's sounds are equal."""
+    ``keys`` say which of an encoder's sounds are equal; ``seconds_render`` and ``peak_render`` (bytes) what making the
+    sounds took."""
 
     item: Item
     request: Request
     signals: dict[str, Audio]
     keys: dict[str, str]
     seconds_render: float
+    peak_render: int | None = None

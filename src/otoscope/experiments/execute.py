@@ -24,7 +24,7 @@ from otoscope.experiments.ask_encode import Known, embed_missing, embedded, keep
 from otoscope.experiments.ask_generate import answered, bare_replies
 from otoscope.experiments.ask_separate import InMemory, Outputs, bare_stems, separated
 from otoscope.experiments.bench import DEFAULT_RATE, Asked, Bench, Broken
-from otoscope.experiments.sharing import Shelf
+from otoscope.experiments.sharing import Shelf, Spent, render
 from otoscope.results.schema import Cost, failure_records, item_records
 
 __all__ = ["Bench", "ShardOutput", "explain", "failed_rows", "readout_records", "run_shard", "unpack"]
@@ -123,8 +123,7 @@ class _Shard:
 
 
 def _ask(bench: Bench, item: Item, shelf: Shelf | None) -> Asked | Broken:
-    start = time.perf_counter()
-    before: float | None = None
+    spent = Spent(0.0, None)
     name = item.id
     try:
         item = bench.condition(item)
@@ -132,10 +131,7 @@ def _ask(bench: Bench, item: Item, shelf: Shelf | None) -> Asked | Broken:
         signals: dict[str, Audio] = {}
         if request.inputs:
             rate = bench.model.card.rate or DEFAULT_RATE
-            if shelf is None:
-                rendered = item.inputs.render(rate)
-            else:
-                rendered, before = shelf.rendered(name, item, rate)
+            rendered, spent = render(item, rate) if shelf is None else shelf.rendered(name, item, rate)
             missing = [n for n in request.inputs if n not in rendered]
             if missing:
                 raise InputError(f"the item has no input {missing[0]!r}", where=item.id)
@@ -147,7 +143,7 @@ def _ask(bench: Bench, item: Item, shelf: Shelf | None) -> Asked | Broken:
     # What the network hears decides what is equal: through ``channels=left`` a whole triplet can share one vector.
     key = getattr(bench.model, "key", Audio.digest)
     keys = {n: key(a) for n, a in signals.items()} if isinstance(request, Encode) else {}
-    return Asked(item, request, signals, keys, time.perf_counter() - start if before is None else before)
+    return Asked(item, request, signals, keys, spent.seconds, spent.peak_bytes)
 
 
 def readout_records(rows: Sequence[tuple[Item, list[Row]]]) -> list[dict[str, Any]]:

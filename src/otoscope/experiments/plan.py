@@ -28,6 +28,8 @@ class Settings:
     limit: int | None = None
     batch: int = 16
     share: bool = True  # settings of one item share its decoding, features and audio encoding
+    warmup: int = 1  # answers that a model of answers gives, untimed, before the first item
+    repeats: int = 1  # times that each item is asked; more than once, nothing is shared
     shard: tuple[int, int] = (0, 1)  # this process does shards with index % shard[1] == shard[0]
     #: Models that exist as Python objects only, by the name that cells use.
     objects: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Workshop:
             model=model,
             intervention=intervention,
             batch=self.settings.batch,
+            repeats=self.settings.repeats,
         )
 
     def keep_only(self, cell: Cell) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from otoscope.core.errors import UsageError
 from otoscope.core.identity import canonical
 from otoscope.core.naming import Spec
 from otoscope.experiments.engines import Engine, InProcess, Processes
+from otoscope.experiments.environment import environment
 from otoscope.experiments.experiment import Experiment, load_experiment
 from otoscope.experiments.plan import Plan, Planned, Settings, make_plan
 from otoscope.experiments.worker import Event, Job
@@ -21,11 +19,6 @@ from otoscope.results.cells import Cell as StoredCell
 from otoscope.results.shards import Extent
 from otoscope.results.store import Results
 from otoscope.tasks.catalogue import resolve_task
-
-_RECORDED = (
-    "numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "soundfile", "soxr", "mir_eval", "pystoi",
-    "pesq",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,6 +112,8 @@ def register(store: Results, exp: Experiment, plan: Plan, settings: Settings, wo
                 "workers": workers,
                 "batch": settings.batch,
                 "share": settings.share,
+                "warmup": settings.warmup,
+                "repeats": settings.repeats,
                 "shard": list(settings.shard),
                 "trust_remote_code": settings.trust_remote_code,
             },
@@ -188,23 +183,3 @@ def _failed_readouts(store: Results, cell: str, extent: Extent) -> list[int]:
             rows = store.read_shard(cell, key, columns=["item", "status"])
             counts.append(0 if rows is None else rows.num_rows)
     return counts
-
-
-def environment() -> dict[str, Any]:
-    """Versions and hardware, without importing anything heavy."""
-    import os
-
-    found = {}
-    for name in ("otoscope", *_RECORDED):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "packages": found,
-        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }

@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from otoscope.core import memory
 from otoscope.core.audio import Audio
 from otoscope.core.items import Item
 from otoscope.core.nouns import Task
@@ -22,24 +24,38 @@ MODEL_BYTES = 2**31
 SOUND_BYTES = 2**28
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What making an item's sounds took."""
+
+    seconds: float
+    peak_bytes: int | None
+
+
+def render(item: Item, rate: int) -> tuple[dict[str, Audio], Spent]:
+    """The sounds of ``item`` at ``rate``, and what they took."""
+    memory.forget_peak()
+    start = time.perf_counter()
+    sounds = item.inputs.render(rate)
+    return sounds, Spent(time.perf_counter() - start, memory.peak_bytes())
+
+
 class Shelf:
     """Rendered sounds by item, the oldest leave. One shelf serves one task and condition at a time."""
 
     def __init__(self, max_bytes: int = SOUND_BYTES) -> None:
         self.max_bytes = max_bytes
-        self._kept: OrderedDict[tuple[str, int], tuple[dict[str, Audio], float]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], tuple[dict[str, Audio], Spent]] = OrderedDict()
 
-    def rendered(self, name: str, item: Item, rate: int) -> tuple[dict[str, Audio], float | None]:
-        """The sounds of ``item`` at ``rate``; where they were there, also the seconds that they took."""
+    def rendered(self, name: str, item: Item, rate: int) -> tuple[dict[str, Audio], Spent]:
+        """The sounds of ``item`` at ``rate``, and what they took when they were made."""
         key = (name, rate)
         if key in self._kept:
             return self._kept[key]
-        start = time.perf_counter()
-        sounds = item.inputs.render(rate)
-        self._kept[key] = (sounds, time.perf_counter() - start)
+        self._kept[key] = found = render(item, rate)
         while len(self._kept) > 1 and self.nbytes > self.max_bytes:
             self._kept.popitem(last=False)
-        return sounds, None
+        return found
 
     @property
     def nbytes(self) -> int:

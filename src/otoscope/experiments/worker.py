@@ -79,7 +79,8 @@ class Worker:
     def _run(self) -> None:
         cells = self.job.plan.cells
         tasks = {p.id: self.workshop.task(p.cell) for p in cells}
-        pending = together(cells, tasks) if self.job.settings.share else [[p] for p in cells]
+        settings = self.job.settings
+        pending = together(cells, tasks) if settings.share and settings.repeats == 1 else [[p] for p in cells]
         while pending:
             before = self._work_done
             pending = [group for group in pending if not self._advance_group(group)]
@@ -237,6 +238,8 @@ class Worker:
             try:
                 model.load()
                 _one_thread()
+                if self.job.settings.warmup and (warm_up := getattr(model, "warm_up", None)) is not None:
+                    warm_up(self.job.settings.warmup)
                 self._loaded = {key: None}
             except Exception as e:
                 self._loaded = {key: e}

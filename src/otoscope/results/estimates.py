@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.results.columns import Columns, Observations
-from otoscope.results.measure import Bound, Estimate, Measure
-from otoscope.results.medians import median_intervals
+from otoscope.results.measure import Bound, Estimate, Measure, Quantile
 from otoscope.results.ofmeans import OfMeans
+from otoscope.results.quantiles import quantile_intervals
 from otoscope.stats.bootstrap import cluster_bootstrap, mean_intervals
 from otoscope.stats.intervals import Interval
 
@@ -60,7 +60,8 @@ class Bootstrap:
             elif measure.statistic == "mean":
                 intervals = mean_intervals(values, codes, **how)
             else:
-                intervals = median_intervals(values, codes, **how)
+                assert measure.quantile is not None
+                intervals = quantile_intervals(values, codes, measure.quantile, **how)
             found.update(zip((i for i, _ in members), intervals, strict=True))
         return found
 
@@ -94,7 +95,7 @@ class Bootstrap:
 
 
 def _has_shared_draws(measure: Measure) -> bool:
-    return isinstance(measure.statistic, str | OfMeans)
+    return isinstance(measure.statistic, str | Quantile | OfMeans)
 
 
 def _number(measure: Measure, columns: Columns) -> tuple[float, Bound | None]:

@@ -15,10 +15,10 @@ from otoscope.core.items import Factor
 from otoscope.results.cells import Cell
 from otoscope.results.columns import Columns, Observations, Rows, observe
 from otoscope.results.estimates import Bootstrap
-from otoscope.results.measure import Bound, Estimate, Measure
+from otoscope.results.measure import Bound, Estimate, Measure, Quantile
 from otoscope.results.ofmeans import OfMeans
 
-__all__ = ["Bound", "Columns", "Estimate", "Measure", "OfMeans", "Score", "Scores", "dumps", "score_cell"]
+__all__ = ["Bound", "Columns", "Estimate", "Measure", "OfMeans", "Quantile", "Score", "Scores", "dumps", "score_cell"]
 
 
 @dataclass(frozen=True)

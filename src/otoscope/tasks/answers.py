@@ -5,30 +5,38 @@ from __future__ import annotations
 import math
 
 from otoscope.core.nouns import Answered, Row
-from otoscope.results.scoring import Measure
+from otoscope.results.scoring import Measure, Quantile
 
 #: Phases of an answer, as models report them.
 PHASES = ("features", "encoder", "prefill", "decode")
+#: Phases whose memory is told: reading and resampling the files comes before the model's.
+LOAD = "load"
+#: Measured seconds, with what they are of.
+SECONDS = {
+    "seconds_load": "reading and resampling the sounds",
+    **{f"seconds_{p}": p for p in PHASES},
+    "seconds_first_token": "the first token: audio encoder and prefill",
+    "seconds_per_token": "a token after the first",
+    "seconds_request": "a request to an endpoint, retries and pauses included",
+}
+#: Peak memory of each phase.
+PEAKS = tuple(f"peak_bytes_{p}" for p in (LOAD, *PHASES))
 #: Measured rows: they differ from run to run.
-MEASURED = (
-    *(f"seconds_{p}" for p in PHASES),
-    "seconds_first_token",
-    "seconds_per_token",
-    "seconds_request",
-    "peak_bytes",
-    "real_time_factor",
-)
+MEASURED = (*SECONDS, "peak_bytes", *PEAKS, "real_time_factor")
 
 
 def cost_rows(output: Answered) -> list[Row]:
     """Seconds by phase, tokens, peak memory, and what the intervention says it did."""
     reply = output.reply
-    rows = [Row(f"seconds_{p}", float(reply.seconds[p])) for p in PHASES if p in reply.seconds]
+    rows = [] if output.load_s is None else [Row("seconds_load", float(output.load_s))]
+    rows += [Row(f"seconds_{p}", float(reply.seconds[p])) for p in PHASES if p in reply.seconds]
     for name, value in (("seconds_first_token", reply.first_token_s), ("seconds_per_token", reply.per_token_s)):
         if value is not None:
             rows.append(Row(name, float(value)))
     if reply.peak_bytes:
         rows.append(Row("peak_bytes", float(max(reply.peak_bytes.values()))))
+    peaks = {LOAD: output.load_peak_bytes, **reply.peak_bytes}
+    rows += [Row(f"peak_bytes_{p}", float(n)) for p in (LOAD, *PHASES) if (n := peaks.get(p)) is not None]
     if "request" in reply.seconds:
         rows.append(Row("seconds_request", float(reply.seconds["request"])))
     if output.heard_s and reply.seconds:
@@ -44,18 +52,22 @@ def cost_rows(output: Answered) -> list[Row]:
 
 
 def cost_measures() -> list[Measure]:
-    """Medians of what was measured, means of the rest."""
-    seconds = [
-        Measure(name, (), (name,), "median", unit="s", higher_is_better=False, doc=f"median {name.replace('_', ' ')}")
-        for name in MEASURED
-        if name.startswith("seconds")
-    ]
+    """Medians and 90th percentiles of measured times, medians of measured memory, means of the rest."""
+    timed = {**{name: f"seconds of {what}" for name, what in SECONDS.items()}, "real_time_factor": _REAL_TIME}
     return [
-        *seconds,
-        Measure("real_time_factor", (), ("real_time_factor",), "median", higher_is_better=False,
-                doc="seconds of computing per second of sound"),
+        *(_typical(name, doc) for name, doc in timed.items()),
+        *(
+            Measure(f"{name}_p90", (), (name,), Quantile(0.9), unit=_unit(name), higher_is_better=False,
+                    doc=f"90th percentile of the same ({doc})")
+            for name, doc in timed.items()
+        ),
         Measure("peak_bytes", (), ("peak_bytes",), "median", unit="B", higher_is_better=False,
-                doc="the highest of the phases' peaks"),
+                doc="the highest of the peaks of the model's phases"),
+        *(
+            Measure(name, (), (name,), "median", unit="B", higher_is_better=False,
+                    doc=f"peak memory of the phase {name.removeprefix('peak_bytes_')}")
+            for name in PEAKS
+        ),
         Measure("audio_tokens", (), ("audio_tokens",), "mean", doc="tokens that stand for sound"),
         Measure("output_tokens", (), ("output_tokens",), "mean", doc="tokens of the answer"),
         Measure("kept_audio_share", (), ("kept_audio_share",), "mean", doc="share of audio tokens that were kept"),
@@ -77,3 +89,14 @@ def cost_measures() -> list[Measure]:
                 doc="keys and values in the end"),
         Measure("same_answer", (), ("same_answer",), "mean", doc="share of answers equal to the unmodified model's"),
     ]  # fmt: skip
+
+
+_REAL_TIME = "seconds of the model's phases per second of sound"
+
+
+def _typical(name: str, doc: str) -> Measure:
+    return Measure(name, (), (name,), "median", unit=_unit(name), higher_is_better=False, doc=f"median {doc}")
+
+
+def _unit(name: str) -> str:
+    return "s" if name.startswith("seconds") else ""

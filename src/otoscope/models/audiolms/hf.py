@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
+
+from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, ModelError, OtoscopeError, UsageError
 from otoscope.core.nouns import Card, Prompt, Reply, TokenCounts
 from otoscope.core.sites import Site, SiteMap
@@ -252,6 +255,13 @@ class PretrainedAudioLM(ShownModel):
         answers = ids[:, batch.width :].tolist()
         measured = {"seconds": phases.seconds, "peak_bytes": phases.peak_bytes, "steps": phases.steps}
         return [self._reply(one, row, len(prompts), measured) for one, row in zip(batch.laid, answers, strict=True)]
+
+    def warm_up(self, times: int = 1) -> None:
+        """Answer a question about a second of silence with one token, so that what is done once (kernels, buffers) is
+        done before anything is timed."""
+        silence = Audio(np.zeros((1, self.family.rate), dtype=np.float32), self.family.rate)
+        for _ in range(times):
+            self.generate([Prompt("?", (silence,))], 1)
 
     def remember(self, max_bytes: int | None) -> None:
         """From now on give what prompts about the same clips share again (see :mod:`.sharing`), keeping up to

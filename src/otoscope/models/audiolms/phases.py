@@ -4,8 +4,8 @@ The audio encoder is known by its modules (hooks that only look at the clock), t
 of a stopping criterion, which the library makes after every token it has chosen and which never stops here. The phase
 is announced to :mod:`otoscope.core.clock`, so interventions see ``prefill`` and ``decode``.
 
-On a GPU every boundary waits for it, and a peak is what torch had allocated. On the CPU under Linux the peak is the
-resident set's high-water mark, which is reset at every boundary (``/proc/self/clear_refs``); elsewhere there is none.
+On a GPU every boundary waits for it, and a peak is what torch had allocated. On the CPU it is the resident memory of
+the process (see :mod:`otoscope.core.memory`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from transformers import StoppingCriteria
 
-from otoscope.core import clock
+from otoscope.core import clock, memory
 
 
 class Phases:
@@ -81,32 +81,11 @@ def answering(phases: Phases, encoder: Sequence[nn.Module]) -> Iterator[Stopping
 
 
 def _peak(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        with open("/proc/self/status") as status:
-            found = [line for line in status if line.startswith("VmHWM")]
-    except OSError:
-        return None
-    return int(found[0].split()[1]) * 1024 if found and _RESETS else None
+    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else memory.peak_bytes()
 
 
 def _forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif _RESETS:
-        _reset()
-
-
-def _reset() -> bool:
-    """Whether the high-water mark could be reset."""
-    try:
-        with open("/proc/self/clear_refs", "w") as refs:
-            refs.write("5")
-    except OSError:
-        return False
-    return True
-
-
-#: Whether this system can forget a peak: without that, every phase would show the peak of what came before.
-_RESETS = _reset()
+    else:
+        memory.forget_peak()

@@ -58,6 +58,9 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         "versions": ", ".join(f"{k} {v}" for k, v in packages.items()),
         "Python": str(environment.get("python", "")),
         "machine": _joined(environment.get("platform"), _cores(environment.get("cpus")), ", "),
+        "processor": str(environment.get("processor") or ""),
+        "memory": _gib(environment.get("memory_bytes")),
+        "GPUs": "; ".join(", ".join(g.values()) for g in environment.get("gpus", [])),
         "execution": ", ".join(f"{k} {v}" for k, v in execution.items()),
     }
     return [(k, v) for k, v in found.items() if v]
@@ -65,6 +68,10 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _joined(a: Any, b: Any, between: str) -> str:
     return between.join(str(x) for x in (a, b) if x)
+
+
+def _gib(n: Any) -> str:
+    return f"{n / 2**30:.1f} GiB" if n else ""
 
 
 def _cores(n: Any) -> str:

@@ -20,6 +20,7 @@ from otoscope.core.naming import Spec, parse_spec
 from otoscope.results.scoring import Score
 from otoscope.results.store import Results
 from otoscope.stats.bootstrap import mean_intervals
+from otoscope.tasks.answers import PEAKS, SECONDS
 from otoscope.tasks.audiomarathon.kinds import KINDS
 from otoscope.tasks.audiomarathon.tables import by_setting, mean_of
 
@@ -27,10 +28,10 @@ BASELINE = "none"
 #: Interventions that ask what a part is there for, and are no way to save.
 PROBES = ("head-atlas", "knock-heads", "ablate")
 PREFIX = "audiomarathon/"
-#: What an answer costs: means over tasks of each task's median.
+#: What an answer costs: means over tasks of each task's median (or 90th percentile).
 COSTS = (
-    "seconds_first_token", "seconds_encoder", "seconds_prefill", "seconds_per_token", "real_time_factor",
-    "audio_tokens", "kept_audio_share", "kept_cache_share", "cache_bytes", "peak_bytes", "same_answer",
+    *SECONDS, *(f"{name}_p90" for name in SECONDS), "real_time_factor", "real_time_factor_p90",
+    "audio_tokens", "kept_audio_share", "kept_cache_share", "cache_bytes", "peak_bytes", *PEAKS, "same_answer",
 )  # fmt: skip
 LATENCY = "seconds_first_token"
 #: Shares of the bare model's latency, and of its score, at which the best is looked for.

@@ -77,12 +77,13 @@ def _unparsed(scores: Sequence[Score]) -> Table:
     )
 
 
-_COSTS = ("seconds_first_token", "seconds_encoder", "seconds_prefill", "seconds_per_token", "audio_tokens",
-          "kept_audio_share", "cache_bytes", "peak_bytes", "same_answer")  # fmt: skip
+_COSTS = ("seconds_load", "seconds_features", "seconds_encoder", "seconds_prefill", "seconds_first_token",
+          "seconds_first_token_p90", "seconds_per_token", "real_time_factor", "audio_tokens", "kept_audio_share",
+          "cache_bytes", "peak_bytes", "same_answer")  # fmt: skip
 
 
 def _costs(scores: Sequence[Score]) -> Table:
-    """Means over the tasks of what an answer costs."""
+    """Means over the tasks of what an answer costs: of each task's median, where nothing else is said."""
     found: dict[Setting, list[Any]] = {}
     for metric in _COSTS:
         for setting, by in by_setting(scores, metric).items():

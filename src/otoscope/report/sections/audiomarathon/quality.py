@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from otoscope.report.section import TD, Block, Fold, Prose, Section, Table
 from otoscope.report.tables import DASH, interval, number, significant
 from otoscope.results.scoring import Score
+from otoscope.tasks.answers import LOAD, PHASES
 from otoscope.tasks.audiomarathon.kinds import KINDS
 from otoscope.tasks.audiomarathon.published import CAVEATS, means, published
 from otoscope.tasks.audiomarathon.scores import chance
@@ -14,7 +15,8 @@ from otoscope.tasks.audiomarathon.study import Line, Mean, Setting
 
 #: Columns of cost: name of the score, header, factor, digits.
 _COSTS = (
-    ("seconds_first_token", "first token (s)", 1.0), ("seconds_per_token", "per token (ms)", 1e3),
+    ("seconds_first_token", "first token (s)", 1.0), ("seconds_first_token_p90", "p90 (s)", 1.0),
+    ("seconds_per_token", "per token (ms)", 1e3),
     ("real_time_factor", "s per s of sound", 1.0), ("audio_tokens", "audio tokens", 1.0),
     ("kept_audio_share", "kept (%)", 100.0), ("kept_cache_share", "kept cache (%)", 100.0),
     ("cache_bytes", "cache (MB)", 1e-6), ("peak_bytes", "peak (MB)", 1e-6), ("same_answer", "same answers (%)", 100.0),
@@ -22,8 +24,8 @@ _COSTS = (
 _LEAD = (
     "Sound scores count a reply that cannot be read as wrong and compare classes; official ones leave it out, as the "
     "publication does. Semantic and acoustic tasks stand apart because pruning harms them differently. Costs are means "
-    "over the tasks of each task's median, measured on the machine of this run; the time to the first token is audio "
-    "encoder and prefill, after a warm model, without decoding the file."
+    "over the tasks of each task's median (p90: of its 90th percentile), measured on the machine of this run; the time "
+    "to the first token is audio encoder and prefill, of a model that has answered before, without reading the file."
 )
 
 
@@ -35,6 +37,8 @@ def quality(found: Sequence[Setting]) -> Section | None:
     blocks: list[Block] = [Prose(_LEAD)]
     for s in told:
         blocks.append(cost_table(s))
+        if (phases := phase_table(s)) is not None:
+            blocks.append(Fold(f"Phases of an answer, {title(s)}", [phases]))
         blocks.append(
             Fold(f"Scores of the tasks, {title(s)}", [task_table(s, "score"), task_table(s, "score_official")])
         )
@@ -54,6 +58,31 @@ def cost_table(s: Setting) -> Table:
     rows = [[*_head(s, x), *(_cost(x.cost(n), f) for n, _, f in costs)] for x in s.lines]
     n = f"mean of the {len(s.tasks)} tasks {', '.join(KINDS[t].code for t in s.tasks)}"
     return Table(f"{title(s)}: {n}", [*header, *(h for _, h, _ in costs)], rows, compact=True)
+
+
+def phase_table(s: Setting) -> Table | None:
+    """A line per intervention: median seconds of every phase, the 90th percentile below, and its peak memory."""
+    phases = [p for p in (LOAD, *PHASES, "request") if any(x.cost(f"seconds_{p}") is not None for x in s.lines)]
+    if not phases:
+        return None
+    told = [p for p in phases if any(x.cost(f"peak_bytes_{p}") is not None for x in s.lines)]
+    rows: list[Sequence[TD | str]] = [
+        [
+            x.intervention,
+            *(_with_p90(x, f"seconds_{p}") for p in phases),
+            *(_cost(x.cost(f"peak_bytes_{p}"), 1e-6) for p in told),
+        ]
+        for x in s.lines
+    ]
+    header = ["intervention", *(f"{p} (ms)" for p in phases), *(f"peak, {p} (MB)" for p in told)]
+    return Table("Medians, 90th percentiles below them; means over the tasks", header, rows, compact=True)
+
+
+def _with_p90(x: Line, name: str) -> TD:
+    middle, late = x.cost(name), x.cost(f"{name}_p90")
+    if middle is None:
+        return TD(DASH, number=True)
+    return TD(significant(1e3 * middle), "" if late is None else f"p90 {significant(1e3 * late)}", number=True)
 
 
 def _head(s: Setting, x: Line) -> list[TD | str]:

@@ -45,7 +45,10 @@ def headline(run: Run) -> Headline:
     assert s.bare is not None
     mean = s.bare.mean()
     assert mean is not None
-    sentence = f"{title(s)} gets {number(mean[0])} {interval(mean[1], mean[2])} on average over {len(s.tasks)} tasks"
+    sentence = (
+        f"{title(s)} has a mean score (macro F1; of transcripts 100 - WER) of {number(mean[0])} "
+        f"{interval(mean[1], mean[2])} on average over {len(s.tasks)} tasks"
+    )
     blocks: list[Block] = [cost_table(s)]
     verdict = "scores"
     if len(s.savers) > 1:
@@ -65,4 +68,5 @@ def _of_saving(s: Setting, study: Study) -> str:
     name, m = max(told, key=lambda x: x[1][0])
     share = number(100 * (kept[name] or 0.0), 0)
     change = f"{number(m[0], sign=True)} {interval(m[1], m[2], sign=True)}"
-    return f"; with {share} % of its audio tokens it changes by {change} points at best ({name})"
+    what = "right answers (of transcripts, right words), item by item,"
+    return f"; with {share} % of its audio tokens its share of {what} changes by {change} points at best ({name})"
