@@ -107,6 +107,55 @@ def convert(
 
 @command.command(
     epilog="""\b
+Examples:
+  otoscope data shards my-dataset/ --audio audio --answer label --task sound --into shards/
+  otoscope data shards google/fleurs --split train --answer transcription --task asr --into fleurs/ --limit 20000"""
+)
+@click.argument("source")
+@click.option("--into", type=click.Path(), required=True, help="A new folder for manifest.jsonl and its tar shards.")
+@click.option("--task", required=True, help="What the answers are to: asr, sound, tags, caption, genre, ...")
+@click.option("--split", default="train", show_default=True, help="Of the data set.")
+@click.option("--audio", default="audio", show_default=True, help="The column of sounds.")
+@click.option("--answer", default="text", show_default=True, help="The column of answers: texts, classes or lists.")
+@click.option("--group", help="The column of speakers or recordings, which held-out parts keep whole.")
+@click.option("--domain", default="", help="speech, sound or music.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many rows.")
+@click.option(
+    "--longest", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
+    help="Longer sounds are left out (s).",
+)  # fmt: skip
+@json_option
+def shards(
+    source: str, into: str, task: str, split: str, audio: str, answer: str, group: str | None, domain: str,
+    limit: int | None, longest: float, as_json: bool,
+) -> int:  # fmt: skip
+    """Go once through SOURCE by the library datasets (a hub id, a folder it has saved, a parquet or JSON lines file)
+    and write its sounds as tar shards with a manifest of records for training. Sounds are copied, not decoded.
+
+    Rows that cannot be read or are too long are left out, counted, and make the exit code 1."""
+    from otoscope.training.uniwhisper.streams import Columns, opened, to_shards
+
+    rows, columns, beside = opened(source, split, Columns(audio, answer, group), limit)
+    name = Path(source).stem if Path(source).exists() else source
+    done = to_shards(
+        rows, Path(into), task, columns, name=name, domain=domain, split=split, longest_s=longest, beside=beside
+    )
+    if as_json:
+        print_json({
+            "records": done.n, "hours": done.hours, "shards": done.shards,
+            "left_out": [{"row": row, "why": why} for row, why in done.left_out],
+        })  # fmt: skip
+    else:
+        click.echo(f"{done.n} records, {seconds(3600 * done.hours)}, {done.shards} shards: {into}")
+        for row, why in done.left_out[:10]:
+            click.echo(f"left out: {row}: {why}", err=True)
+        if len(done.left_out) > 10:
+            click.echo(f"... and {len(done.left_out) - 10} more; --json lists all", err=True)
+    return 1 if done.left_out else 0
+
+
+@command.command(
+    epilog="""\b
 Example (a model that cannot be wrapped):
   otoscope data export bmld --task bmld --into stimuli/
   ... embed line i of stimuli/manifest.jsonl into row i of E.npy ...
