@@ -28,11 +28,12 @@ EVICTS = float("inf")
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The tokens ``[B, n]`` that a layer is given while a prompt is read (``ids`` None: not known), and which of them
-    are ``real``, not padding."""
+    """The tokens ``[B, n]`` that a layer is given while a prompt is read (``ids`` None: not known), which of them
+    are ``real``, not padding, and of which of its prompt's ``clips`` each is (from 1; 0: of none)."""
 
     ids: Tensor | None
     real: Tensor
+    clips: Tensor | None = None
 
 
 _HELD: ContextVar[Tokens | None] = ContextVar("otoscope_held_tokens", default=None)
@@ -106,6 +107,25 @@ def ids_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
     """The tokens ``[B, S]`` that the network is called with; None: it is given embeddings."""
     ids = kwargs.get("input_ids", args[0] if args else None)
     return ids if isinstance(ids, Tensor) else None
+
+
+def clip_sizes(kwargs: Mapping[str, Any]) -> Tensor | None:
+    """Audio tokens of each clip ``[clips]`` of the batch, in order, where the network is told (Phi-4, whose clips may
+    stand side by side; others put markers between them)."""
+    found = kwargs.get("audio_embed_sizes")
+    return found if isinstance(found, Tensor) else None
+
+
+def clips_of(ids: Tensor, real: Tensor, audio_id: int, sizes: Tensor | None) -> Tensor:
+    """Of which clip each token ``[B, S]`` is, counted from 1 in every prompt; 0 where it is no sound. A clip begins
+    where sound begins, and where the one before it has all its tokens."""
+    heard = (ids == audio_id) & real
+    begins = heard & ~torch.nn.functional.pad(heard, (1, 0))[:, :-1]
+    places = heard.nonzero()
+    if sizes is not None and int(sizes.sum()) == len(places):
+        firsts = places[(sizes.to(places.device).cumsum(0) - sizes.to(places.device)).long()]
+        begins[firsts[:, 0], firsts[:, 1]] = True
+    return begins.long().cumsum(1) * heard
 
 
 def padding(mask: Any, ids: Tensor | None) -> Tensor | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from otoscope.core.errors import UsageError
 from otoscope.core.nouns import Fitted, Intervention, Model, Traced
 from otoscope.interventions.decoder import EVICTS
-from otoscope.interventions.prune.engine import Pruned
+from otoscope.interventions.prune.report import Pruned
 from otoscope.interventions.shown import ShownMethod
 
 

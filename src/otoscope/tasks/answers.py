@@ -77,6 +77,7 @@ def cost_measures() -> list[Measure]:
                 doc="weight of that profile (headrouter)"),
         Measure("far_away", (), ("far_away",), "mean", higher_is_better=False,
                 doc="share of items that no profile is near to (headrouter)"),
+        Measure("knocked_heads", (), ("knocked_heads",), "mean", doc="heads that were knocked out (knock-heads)"),
         Measure("kept_cache_share", (), ("kept_cache_share",), "mean",
                 doc="share of the cache's tokens that were kept"),
         Measure("kept_cache_audio_share", (), ("kept_cache_audio_share",), "mean",

@@ -283,6 +283,18 @@ def test_a_second_turn_goes_on_from_the_evicted_cache(loaded, clip, monkeypatch)
     assert (ours - theirs).abs().max() <= 1e-5
 
 
+def test_each_of_two_clips_that_touch_has_its_share(loaded, clip) -> None:
+    lm = loaded("phi4_multimodal")
+    prompt = Prompt("compare.", (clip(0, 0.8), clip(1, 2.4)))
+    spans = lm.generate([prompt], 1)[0].spans
+    first = spans[0][0]
+    with resolve_intervention("evict/random:keep=0.5,scope=clip").on(lm) as report:
+        lm.generate([prompt], 1)
+        kept = report.trace()["kept_audio"]
+    for a, b in spans:
+        assert kept[a - first : b - first].sum() == pytest.approx(-(-(b - a) // 2), abs=1e-4)
+
+
 def test_refusals(loaded, clip) -> None:
     lm, prompts = loaded("qwen2_5_omni"), asked(clip, 1)
     inputs = inputs_of(lm, prompts)
@@ -305,6 +317,20 @@ def test_refusals(loaded, clip) -> None:
         Random().on(load("tiny-wav2vec2:init=random,seed=1")),
     ):
         pass
+    config, layer = lm.network.get_decoder().config, lm.network.get_decoder().layers[1]
+    before = config._attn_implementation
+    try:
+        config._attn_implementation = "paged|sdpa"
+        with pytest.raises(UsageError, match="paged cache"), Random().on(lm):
+            pass
+    finally:
+        config._attn_implementation = before
+    try:
+        layer.compile()
+        with pytest.raises(ModelError, match="compiled"), Random().on(lm):
+            pass
+    finally:
+        layer._compiled_call_impl = None
     bare = logits(lm, prompts)
 
     def half_way() -> None:

@@ -235,16 +235,30 @@ def test_a_prompt_without_sound_is_left_alone(loaded, clip) -> None:
         assert (ours - logits(lm, prompts)).abs().max() <= 1e-5
 
 
-def test_each_clip_has_its_share(loaded, clip) -> None:
-    lm = loaded("qwen2_5_omni", "sdpa")
+@pytest.mark.parametrize("family", ["qwen2_5_omni", "phi4_multimodal"])  # markers between clips, and none
+def test_each_clip_has_its_share(family, loaded, clip) -> None:
+    lm = loaded(family, "sdpa")
     prompt = Prompt("compare.", (clip(0, 0.8), clip(1, 2.4)))
     spans = lm.generate([prompt], 1)[0].spans
     method = Recorded(0.25, K, per="clip")
-    with method.on(lm):
+    with method.on(lm) as report:
         lm.generate([prompt], 1)
+        sizes, done = report.by_clip, report.drain()
     ((_, kept),) = method.rows
     counts = [int(((kept >= a) & (kept < b)).sum()) for a, b in spans]
     assert counts == [-(-(b - a) // 4) for a, b in spans]
+    assert sizes == [[(b - a, k) for (a, b), k in zip(spans, counts, strict=True)]]
+    assert [done[f"kept_audio_tokens_clip{i}"] for i in (1, 2)] == counts
+
+
+def test_clips_that_touch_are_told_apart_in_a_padded_batch(loaded, clip) -> None:
+    lm = loaded("phi4_multimodal", "sdpa")
+    prompts = [Prompt("compare.", (clip(0, 1.6), clip(1, 1.6))), Prompt("a longer question?", (clip(2, 1.6),))]
+    spans = [r.spans for r in lm.generate(prompts, 1)]
+    assert spans[0][0][1] == spans[0][1][0]
+    with Recorded(0.5, K, per="clip").on(lm) as report:
+        lm.generate(prompts, 1)
+        assert [[n for n, _ in row] for row in report.by_clip] == [[b - a for a, b in row] for row in spans]
 
 
 def test_refusals(loaded, clip) -> None:
@@ -278,6 +292,20 @@ def test_refusals(loaded, clip) -> None:
             pass
     finally:
         lm.network.eval()
+    config, layer = lm.network.get_decoder().config, lm.network.get_decoder().layers[1]
+    before = config._attn_implementation
+    try:
+        config._attn_implementation = "paged|sdpa"
+        with pytest.raises(UsageError, match="paged cache"), Random(0.5).on(lm):
+            pass
+    finally:
+        config._attn_implementation = before
+    try:
+        layer.compile()
+        with pytest.raises(ModelError, match="compiled"), Random(0.5).on(lm):
+            pass
+    finally:
+        layer._compiled_call_impl = None
 
 
 def test_a_later_turn_with_sound_is_refused(loaded, clip) -> None:

@@ -31,6 +31,8 @@ from otoscope.interventions.decoder import (
     cache_bytes,
     cache_of,
     causal_mask,
+    clip_sizes,
+    clips_of,
     held,
     hidden_of,
     ids_of,
@@ -68,6 +70,7 @@ class Engine:
         self._positions: Tensor | None = None
         self._queries: dict[int, Tensor] = {}
         self._real: Tensor | None = None
+        self._sizes: Tensor | None = None
         self._ids: Tensor | None = None
         self._tokens: Tokens | None = None
         self._masks: dict[Any, Any] = {}
@@ -90,7 +93,7 @@ class Engine:
     # --- before the network ---
 
     def _enter(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._ids = ids_of(args, kwargs)
+        self._ids, self._sizes = ids_of(args, kwargs), clip_sizes(kwargs)
         self._real = padding(kwargs.get("attention_mask"), self._ids)
         self._masks, self._cache, self._tokens = {}, None, None
         try:
@@ -156,7 +159,9 @@ class Engine:
                 fix="Call it with input_ids that the processor has widened, in one piece, or take scope=prompt.",
             )
         real = torch.ones(rows, n, dtype=torch.bool, device=hidden.device)
-        self._tokens = Tokens(ids, real if self._real is None else self._real[:, -n:].to(real))
+        real = real if self._real is None else self._real[:, -n:].to(real)
+        clips = None if ids is None else clips_of(ids.to(real.device), real, self.audio_id, self._sizes)
+        self._tokens = Tokens(ids, real, clips)
         return self._tokens
 
     def _new(self, rows: int, n: int, hidden: Tensor) -> Tensor:
@@ -190,11 +195,10 @@ class Engine:
         self.report.before[-1] += layer_bytes(whole)
         began = now(whole.keys)
         real = tokens.real.to(whole.keys.device)
-        heard = torch.zeros_like(real)
-        if tokens.ids is not None:
-            heard = (tokens.ids.to(real.device) == self.audio_id) & real
+        clips = torch.zeros_like(real, dtype=torch.long) if tokens.clips is None else tokens.clips.to(real.device)
+        heard = clips > 0
         counts = [int(r.sum()) for r in real]
-        parts = [self._parts(n, h[r]) for n, r, h in zip(counts, real, heard, strict=True)]
+        parts = [self._parts(n, c[r]) for n, r, c in zip(counts, real, clips, strict=True)]
         if any(budget < len(part) for row in parts for part, budget in row) or self.method.every:
             layer = EvictedLayer(whole, tokens, [RowState(n) for n in counts])
             self._remember(i, layer.rows, real)
@@ -210,13 +214,13 @@ class Engine:
         self.report.seconds += now(whole.keys) - began
         self.report.after[-1] += layer_bytes(cache.layers[i])
 
-    def _parts(self, n: int, heard: Tensor | None) -> list[Part]:
-        """Which of a prompt's tokens may go, and how many of them stay."""
+    def _parts(self, n: int, clips: Tensor | None) -> list[Part]:
+        """Which of a prompt's tokens ``[n]`` may go, and how many of them stay. ``clips``: of which clip each is."""
         keep, scope = self.method.keep, self.method.scope
-        if scope == "prompt" or heard is None:
+        if scope == "prompt" or clips is None:
             return [(torch.arange(n), kept_count(keep, n))]
-        audio = heard.nonzero()[:, 0]
-        breaks = ((audio.diff() > 1).nonzero()[:, 0] + 1).tolist() if scope == "clip" else []
+        audio = (clips > 0).nonzero()[:, 0]
+        breaks = (clips[audio].diff().nonzero()[:, 0] + 1).tolist() if scope == "clip" else []
         found = [audio[a:b] for a, b in pairwise([0, *breaks, len(audio)])]
         return [(part, kept_count(keep, len(part))) for part in found if len(part)]
 

@@ -28,7 +28,8 @@ _BY = {"responsive": RESPONSIVENESS, "selective": SELECTIVITY}
 
 @dataclass(frozen=True)
 class KnockHeads(Acting):
-    """``which`` heads: ``named`` (``layer``, ``heads``: ``0+2``), or a ``share`` of all. ``kind``: zero, mean."""
+    """``which`` heads: ``named`` (``layer``, ``heads``: ``0+2``), or a ``share`` of all, to the
+    nearest whole number of heads and at least one. ``kind``: zero, mean."""
 
     name: ClassVar[str] = "knock-heads"
     which: Which = "named"

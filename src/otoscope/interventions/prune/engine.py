@@ -15,12 +15,11 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from otoscope.core.errors import InputError, ModelError, UsageError
@@ -30,6 +29,8 @@ from otoscope.interventions.decoder import (
     cache_bytes,
     cache_of,
     causal_mask,
+    clip_sizes,
+    clips_of,
     held,
     hidden_of,
     holding,
@@ -40,6 +41,7 @@ from otoscope.interventions.decoder import (
     taking,
 )
 from otoscope.interventions.hooks import Action, Skip, hooked, places
+from otoscope.interventions.prune.report import Pruned
 from otoscope.interventions.shadow import ROOT
 from otoscope.interventions.tally import sited
 
@@ -62,50 +64,6 @@ class Row:
     layer: nn.Module
     watched: Mapping[str, Tensor]
     angles: tuple[Tensor, Tensor]
-
-
-@dataclass
-class Pruned:
-    """The report (an ``InterventionReport``): what was kept since the last :meth:`drain`. ``clips``: per prompt, in
-    order, audio tokens before and after; ``notes`` say in words what a reader must know."""
-
-    layer: int
-    n_layers: int
-    clips: list[tuple[int, int]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    numbers: dict[str, float] = field(default_factory=dict)
-    scoring_s: float = 0.0
-    cache_bytes: list[int] = field(default_factory=list)  # of each cache, as it was last seen
-    extra: list[Mapping[str, float]] = field(default_factory=list)
-    last: Tensor | None = None  # of the last prompt with sound: which of its audio tokens stay
-
-    def trace(self) -> Mapping[str, NDArray[Any]]:
-        """See :class:`~otoscope.core.nouns.Traced`."""
-        return {} if self.last is None else {"kept_audio": self.last.float().cpu().numpy()}
-
-    def drain(self) -> Mapping[str, float]:
-        """Means over prompts: ``kept_audio_tokens``, ``kept_audio_share`` at and above the layer, and over all layers
-        (``layer_kept_audio_share``), ``scoring_seconds`` of a batch, ``cache_bytes`` of its cache in the end, and what
-        the method adds."""
-        found: dict[str, float] = {}
-        heard = [(n, k) for n, k in self.clips if n]
-        if heard:
-            share = sum(k / n for n, k in heard) / len(heard)
-            whole = self.layer / self.n_layers
-            found = {
-                "audio_tokens": sum(n for n, _ in heard) / len(heard),
-                "kept_audio_tokens": sum(k for _, k in heard) / len(heard),
-                "kept_audio_share": share,
-                "layer_kept_audio_share": whole + (1 - whole) * share,
-                "scoring_seconds": self.scoring_s,
-            }
-        if self.cache_bytes:
-            found["cache_bytes"] = sum(self.cache_bytes) / len(self.cache_bytes)
-        for name in sorted({k for e in self.extra for k in e}):
-            told = [e[name] for e in self.extra if name in e]
-            found[name] = sum(told) / len(told)
-        self.clips, self.scoring_s, self.cache_bytes, self.extra, self.last = [], 0.0, [], [], None
-        return found
 
 
 #: ``choose(row)``: the positions ``[n]`` of the audio tokens that stay, rising, and numbers for the report.
@@ -133,6 +91,7 @@ class Engine:
         self._kept: weakref.WeakKeyDictionary[Any, Tensor] = weakref.WeakKeyDictionary()
         self._ids: Tensor | None = None
         self._real: Tensor | None = None
+        self._sizes: Tensor | None = None
         self._call: _Call | None = None
         self._cache: Any = None
 
@@ -153,7 +112,7 @@ class Engine:
             )
         if kwargs.get("output_hidden_states"):
             raise UsageError("hidden states of pruned layers are shorter than those below", where=self.name)
-        self._ids = ids_of(args, kwargs)
+        self._ids, self._sizes = ids_of(args, kwargs), clip_sizes(kwargs)
         self._real = padding(kwargs.get("attention_mask"), self._ids)
         self._call = self._cache = None
         result = network(*args, **kwargs)
@@ -212,7 +171,7 @@ class Engine:
 
     def _prefill(self, module: nn.Module, hidden: Tensor, kwargs: Mapping[str, Any]) -> _Call:
         rows, n = hidden.shape[:2]
-        given = held() or (None if self._ids is None else Tokens(self._ids, self._shown(self._ids)))
+        given = held() or self._prompt()
         ids = None if given is None else given.ids
         if given is None or ids is None or tuple(ids.shape) != (rows, n):
             raise ModelError(
@@ -221,35 +180,51 @@ class Engine:
                 fix="Call it with input_ids that the processor has widened, in one piece.",
             )
         ids, real = ids.to(hidden.device), given.real.to(hidden.device)
+        assert given.clips is not None
+        clips = given.clips.to(hidden.device)
         began = now(hidden)
         stay = real.clone()
-        heard = (ids == self.audio_id) & real
+        heard = clips > 0
         for i in range(rows):
             stay[i] &= ~heard[i]
             audio = heard[i].nonzero()[:, 0]
             if len(audio):
-                kept, told = self.choose(self._row(i, audio, real[i], hidden, module, kwargs))
+                kept, told = self.choose(self._row(i, audio, clips[i, audio], real[i], hidden, module, kwargs))
                 stay[i, kept] = True
                 self.report.clips.append((len(audio), len(kept)))
+                self.report.by_clip.append(_by_clip(clips[i], stay[i]))
                 self.report.extra.append(told)
                 self.report.last = stay[i, audio]
             else:
                 self.report.clips.append((0, 0))
+                self.report.by_clip.append([])
         self.report.scoring_s += now(hidden) - began
         counts = stay.sum(1)
         width = int(counts.max())
         # Kept tokens stand right, in order; what fills a shorter row is masked.
         order = torch.argsort(stay.to(torch.int8), dim=1, stable=True)[:, n - width :]
         shown = torch.arange(width, device=hidden.device)[None] >= width - counts[:, None]
-        return _Call(order, shown, tokens=Tokens(ids.gather(1, order), shown))
+        return _Call(order, shown, tokens=Tokens(ids.gather(1, order), shown, clips.gather(1, order) * shown))
 
-    def _shown(self, ids: Tensor) -> Tensor:
-        return torch.ones_like(ids, dtype=torch.bool) if self._real is None else self._real
+    def _prompt(self) -> Tokens | None:
+        """The prompt's tokens, where nothing has been pruned; None where they are not known."""
+        ids = self._ids
+        if ids is None:
+            return None
+        real = torch.ones_like(ids, dtype=torch.bool) if self._real is None else self._real
+        return Tokens(ids, real, clips_of(ids, real, self.audio_id, self._sizes))
 
     def _row(
-        self, i: int, audio: Tensor, real: Tensor, hidden: Tensor, module: nn.Module, kwargs: Mapping[str, Any]
+        self,
+        i: int,
+        audio: Tensor,
+        clip: Tensor,
+        real: Tensor,
+        hidden: Tensor,
+        module: nn.Module,
+        kwargs: Mapping[str, Any],
     ) -> Row:
-        breaks = (audio.diff() > 1).nonzero()[:, 0] + 1
+        breaks = clip.diff().nonzero()[:, 0] + 1
         edges = [0, *breaks.tolist(), len(audio)]
         after = torch.arange(int(audio[-1]) + 1, len(real), device=audio.device)
         cos, sin = (x[..., min(i, x.shape[-3] - 1), :, :] for x in kwargs["position_embeddings"])
@@ -284,6 +259,12 @@ def pruning(engine: Engine, watching: Sequence[Action]) -> Iterator[Pruned]:
     actions = [*watching, *engine.actions()]
     with taking(engine.network, engine.layer, engine.name), hooked(engine.network, engine.sites, actions):
         yield engine.report
+
+
+def _by_clip(clips: Tensor, stay: Tensor) -> list[tuple[int, int]]:
+    """Audio tokens of each clip, before and after."""
+    numbers = range(1, int(clips.max()) + 1)
+    return [(int((clips == k).sum()), int(((clips == k) & stay).sum())) for k in numbers]
 
 
 def _gather(hidden: Tensor, index: Tensor) -> Tensor:

@@ -23,10 +23,11 @@ from otoscope.core import clock
 from otoscope.core.errors import InputError, UsageError
 from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action
-from otoscope.interventions.prune.engine import Pruned, Row
+from otoscope.interventions.prune.engine import Row
 from otoscope.interventions.prune.headstats import HeadStats, Rows, head_stats
 from otoscope.interventions.prune.probing import watch_projections
 from otoscope.interventions.prune.pruner import Pruner
+from otoscope.interventions.prune.report import Pruned
 from otoscope.interventions.prune.routing import ACOUSTIC, MIXED, SEMANTIC, Profile, Routed, Shape, route
 from otoscope.interventions.shown import PlanTable
 

@@ -14,7 +14,8 @@ from otoscope.core.errors import UsageError
 from otoscope.core.sites import SiteMap
 from otoscope.interventions.hooks import Action, Observe, places
 from otoscope.interventions.prune.budget import check_keep, kept_count, top, top_with_floor
-from otoscope.interventions.prune.engine import Engine, Pruned, Row, pruning
+from otoscope.interventions.prune.engine import Engine, Row, pruning
+from otoscope.interventions.prune.report import Pruned
 from otoscope.interventions.shown import ShownMethod
 
 

@@ -32,6 +32,7 @@ PREFIX = "audiomarathon/"
 COSTS = (
     *SECONDS, *(f"{name}_p90" for name in SECONDS), "real_time_factor", "real_time_factor_p90",
     "audio_tokens", "kept_audio_share", "kept_cache_share", "cache_bytes", "peak_bytes", *PEAKS, "same_answer",
+    "knocked_heads",
 )  # fmt: skip
 LATENCY = "seconds_first_token"
 #: Shares of the bare model's latency, and of its score, at which the best is looked for.

@@ -98,8 +98,10 @@ def _table(study: Study, s: Setting, names: Sequence[str]) -> Table:
         p = study.pairs[s.where][name]
         same = lines[name].cost("same_answer") if name in lines else None
         cells = [_cell(p.mean(t)) for t in (s.tasks, s.of_domain("semantic"), s.of_domain("acoustic"))]
-        rows.append([name, *cells, TD(number(None if same is None else 100 * same), number=True)])
-    header = ["intervention", "all", "semantic", "acoustic", "same answers (%)"]
+        knocked = lines[name].cost("knocked_heads") if name in lines else None
+        told = [TD(number(knocked, 0), number=True), TD(number(None if same is None else 100 * same), number=True)]
+        rows.append([name, told[0], *cells, told[1]])
+    header = ["intervention", "heads", "all", "semantic", "acoustic", "same answers (%)"]
     return Table(f"Without some heads, less with all, in points: {title(s)}", header, rows, compact=True)
 
 
