@@ -8,26 +8,22 @@ that every probe and every way of saving can be tried in minutes; it says nothin
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from otoscope.core.audio import Audio
-from otoscope.core.costs import EvaluationCost
 from otoscope.core.errors import ModelError
 from otoscope.core.identity import file_digest
-from otoscope.core.nouns import Card, StemPrompt, Stems
-from otoscope.core.sites import SiteMap
+from otoscope.core.nouns import Card
 from otoscope.models.encoders.checkpoint import check_init
+from otoscope.models.separators.built import BuiltFlow
 from otoscope.models.separators.sampling import Sampling
-from otoscope.models.shown import ShownModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from otoscope.models.separators.dit import FlowNetwork
     from otoscope.models.separators.flow import FlowSeparator
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -68,14 +64,13 @@ def about() -> dict[str, Any]:
     return found
 
 
-class TinySeparator(ShownModel):
+class TinySeparator(BuiltFlow):
     """A Separator whose parts are one file. ``seed`` None: the package's weights."""
 
     version: ClassVar[int] = 1
 
     def __init__(self, seed: int | None, sampling: Sampling, device: str = "cpu") -> None:
         self.seed, self.sampling, self.device = seed, sampling, device
-        self._flow: FlowSeparator | None = None
 
     @property
     def card(self) -> Card:
@@ -86,13 +81,7 @@ class TinySeparator(ShownModel):
         own = {"weights": file_digest(FILE)} if self.seed is None else {"init": "random", "seed": self.seed}
         return {"kind": NAME, "version": self.version, **own, "sampling": asdict(self.sampling)}
 
-    @property
-    def ready(self) -> bool:
-        return self._flow is not None
-
-    def load(self) -> None:
-        if self._flow is not None:
-            return
+    def build(self) -> FlowSeparator:
         from otoscope.models.bundled.separator_network import TinyNetwork
         from otoscope.models.devices import seeded
         from otoscope.models.separators.flow import FlowSeparator
@@ -103,38 +92,7 @@ class TinySeparator(ShownModel):
         if self.seed is None:
             _read_into(whole)
         whole.eval().requires_grad_(False)
-        flow = FlowSeparator(self.card, whole.flow, whole.codec, whole.words, self.sampling, {}, self.device)
-        flow.load()
-        self._flow = flow
-
-    @property
-    def flow(self) -> FlowSeparator:
-        """The loaded separator."""
-        self.load()
-        assert self._flow is not None
-        return self._flow
-
-    @property
-    def network(self) -> FlowNetwork:
-        return self.flow.network
-
-    @property
-    def sites(self) -> SiteMap:
-        return self.flow.sites
-
-    def cost(self, frames: int, tokens: int) -> EvaluationCost:
-        """See :meth:`FlowSeparator.cost`."""
-        return self.flow.cost(frames, tokens)
-
-    def encode_text(self, prompt: str) -> tuple[Tensor | None, Tensor | None]:
-        """See :meth:`FlowSeparator.encode_text`."""
-        return self.flow.encode_text(prompt)
-
-    def separate(
-        self, mixtures: Sequence[Audio], prompts: Sequence[StemPrompt], noise_seeds: Sequence[int]
-    ) -> list[Stems]:
-        """See :meth:`FlowSeparator.separate`."""
-        return self.flow.separate(mixtures, prompts, noise_seeds)
+        return FlowSeparator(self.card, whole.flow, whole.codec, whole.words, self.sampling, {}, self.device)
 
 
 def bare_card() -> Card:

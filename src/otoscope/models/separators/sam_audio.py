@@ -8,34 +8,28 @@ whole frames; here the first two are refused and stems are as long as the mixtur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from otoscope.core.audio import Audio
-from otoscope.core.costs import EvaluationCost
 from otoscope.core.errors import ModelError, UsageError
-from otoscope.core.nouns import Card, StemPrompt, Stems
-from otoscope.core.sites import SiteMap
+from otoscope.core.nouns import Card
 from otoscope.models import devices
 from otoscope.models.encoders.checkpoint import check_init
+from otoscope.models.separators.built import BuiltFlow
 from otoscope.models.separators.cards import SAM_AUDIO
 from otoscope.models.separators.sampling import Sampling
-from otoscope.models.shown import ShownModel
 from otoscope.models.weights import files_digest
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from otoscope.models.encoders.tensor_map import Report
     from otoscope.models.separators.checkpoint import Files
-    from otoscope.models.separators.dit import FlowNetwork
     from otoscope.models.separators.flow import FlowSeparator
     from otoscope.models.separators.published import Sizes
 
 
-class SamAudio(ShownModel):
+class SamAudio(BuiltFlow):
     """``path`` is a folder with ``config.json`` and ``checkpoint.pt`` (or safetensors), None the hub's cache;
     ``text_path`` a folder with the T5 that the prompt is read by, None: no prompts in words. ``seed`` draws random
     weights, in the sizes of the ``config.json`` of ``path``, else in the published ones of ``name``. Raises
@@ -60,7 +54,6 @@ class SamAudio(ShownModel):
         self.name, self.path, self.text_path, self.revision = name, path, text_path, revision
         self.seed, self.message, self.device = seed, message, device
         self.sampling = sampling or Sampling()
-        self._flow: FlowSeparator | None = None
         #: What became of the checkpoint's tensors, after :meth:`load`; None with random weights.
         self.report: Report | None = None
 
@@ -88,14 +81,8 @@ class SamAudio(ShownModel):
         files = self._files()
         return {**out, "weights": files_digest(files.folder, [CONFIG, *files.weights])}
 
-    @property
-    def ready(self) -> bool:
-        return self._flow is not None
-
-    def load(self) -> None:
-        """Build network and codec on the device. The text encoder is loaded with the first prompt in words."""
-        if self._flow is not None:
-            return
+    def build(self) -> FlowSeparator:
+        """Network and codec. The text encoder is loaded with the first prompt in words."""
         from otoscope.models.separators import checkpoint
         from otoscope.models.separators.dacvae import MarkedCodec
         from otoscope.models.separators.flow import FlowSeparator
@@ -111,38 +98,7 @@ class SamAudio(ShownModel):
             network, codec, self.report = checkpoint.load(files, dtype, device)
         words = T5Words(self.text_path, sizes.network.text_dim, sizes.max_tokens, self.name)
         marked = MarkedCodec(codec, self.message)
-        flow = FlowSeparator(self.card, network, marked, words, self.sampling, {}, self.device)
-        flow.load()
-        self._flow = flow
-
-    @property
-    def flow(self) -> FlowSeparator:
-        """The loaded separator."""
-        self.load()
-        assert self._flow is not None
-        return self._flow
-
-    @property
-    def network(self) -> FlowNetwork:
-        return self.flow.network
-
-    @property
-    def sites(self) -> SiteMap:
-        return self.flow.sites
-
-    def cost(self, frames: int, tokens: int) -> EvaluationCost:
-        """See :meth:`FlowSeparator.cost`."""
-        return self.flow.cost(frames, tokens)
-
-    def encode_text(self, prompt: str) -> tuple[Tensor | None, Tensor | None]:
-        """See :meth:`FlowSeparator.encode_text`."""
-        return self.flow.encode_text(prompt)
-
-    def separate(
-        self, mixtures: Sequence[Audio], prompts: Sequence[StemPrompt], noise_seeds: Sequence[int]
-    ) -> list[Stems]:
-        """See :meth:`FlowSeparator.separate`."""
-        return self.flow.separate(mixtures, prompts, noise_seeds)
+        return FlowSeparator(self.card, network, marked, words, self.sampling, {}, self.device)
 
     def _files(self) -> Files:
         from otoscope.models.separators.checkpoint import in_folder
