@@ -274,6 +274,7 @@ def test_another_models_profile_is_refused_and_none_is_warned_of(model, tmp_path
 
 
 def test_transforms() -> None:
+    assert resolve_intervention("headrouter:transform=none").identity() == resolve_intervention("headrouter").identity()
     x = torch.tensor([[0.7, 0.1, 0.2], [0.2, 0.3, 0.5]])
     assert torch.equal(transformed(x, "none"), x)
     assert transformed(x, "rank").tolist() == [[1.0, 0.0, 0.5], [0.0, 0.5, 1.0]]

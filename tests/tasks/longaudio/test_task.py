@@ -57,6 +57,7 @@ def test_items_are_a_task_and_lengths_share_their_base(built) -> None:
     assert [i.factors["seconds"] for i in resolve_task(f"longaudio/needle:data={built},longest_s=12").items()] == [
         12.0
     ] * 5
+    assert resolve_task(f"longaudio/needle:data={built},turn=none").turn == "none"
     for wrong in ("split=dev", "parser=official", "turn=all"):
         with pytest.raises(UsageError, match="there is no"):
             resolve_task(f"longaudio/needle:{wrong}")

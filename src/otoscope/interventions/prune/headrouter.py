@@ -51,12 +51,14 @@ class HeadRouter(Pruner):
     weights: Weights = "routed"
     rope: bool = False
     rows: Rows = "all"
-    transform: Transform = "none"
+    transform: Transform | None = "none"
     seed: int = 0
     learned_: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.transform is None:  # what a name's ``transform=none`` is read as
+            object.__setattr__(self, "transform", "none")
         for value, known in ((self.weights, Weights), (self.rows, Rows), (self.transform, Transform)):
             if value not in get_args(known):
                 raise UsageError(f"{value!r} is not one of {', '.join(get_args(known))}", where=self.name)
@@ -124,7 +126,7 @@ class HeadRouter(Pruner):
     def scored(self, row: Row) -> tuple[Tensor, Mapping[str, float]]:
         found = self.stats(row)
         weights, told = self._weigh(found)
-        return (weights[:, None] * transformed(found.received, self.transform)).sum(0), told
+        return (weights[:, None] * transformed(found.received, self.transform or "none")).sum(0), told
 
     def stats(self, row: Row) -> HeadStats:
         """What each head does with the sound of ``row``."""

@@ -105,11 +105,19 @@ def wordings(style: str) -> Mapping[str, Wording]:
     for task, table in tables.items():
         if task not in KINDS or not isinstance(table, Mapping):
             raise InputError(f"has no task {task!r}", where=str(path), fix=f"Tasks: {', '.join(KINDS)}.")
-        try:
-            found[task] = replace(found[task], **table)
-        except TypeError as e:
-            raise InputError(f"[{task}] {e}", where=str(path)) from e
+        found[task] = _own(found[task], task, table, str(path))
     return found
+
+
+def _own(known: Wording, task: str, table: Mapping[str, object], where: str) -> Wording:
+    """``known`` with what a table of a file says instead."""
+    kinds = {"text": str, "option": str, "lower": bool, "system": str, "max_new_tokens": int}
+    for name, value in table.items():
+        if name not in kinds:
+            raise InputError(f"[{task}] has no field {name!r}", where=where, fix=f"Fields: {', '.join(kinds)}.")
+        if type(value) is not kinds[name] or (name == "max_new_tokens" and value < 1):  # type: ignore[operator]
+            raise InputError(f"[{task}] {name} has a value of the wrong kind: {value!r}", where=where)
+    return replace(known, **table)  # type: ignore[arg-type]
 
 
 def turned(entry: Entry, by: int) -> Entry:

@@ -37,6 +37,8 @@ from otoscope.tasks.audiomarathon.tables import tables
 
 TURNS = ("own", "none", "all")
 PARTS = ("all", "calibration", "test")
+#: The turn that the protocol sets.
+BY_PROTOCOL = "by protocol"
 #: What a protocol sets unless told otherwise: prompts, parser, turn, subset.
 PROTOCOLS = {
     "sound": ("sound", "lenient", "own", "full"),
@@ -67,15 +69,17 @@ class AudioMarathonTask:
     protocol: str = "sound"
     prompts: str | None = None
     parser: str | None = None
-    turn: str | None = None
+    turn: str | None = BY_PROTOCOL
     subset: str | None = None
     part: str = field(default="all", metadata={NEUTRAL: "all"})
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise UsageError(f"there is no protocol {self.protocol!r}", fix=f"Use {', '.join(PROTOCOLS)}.")
+        if self.turn is None:  # what a name's ``turn=none`` is read as
+            object.__setattr__(self, "turn", "none")
         for name, value in zip(("prompts", "parser", "turn", "subset"), PROTOCOLS[self.protocol], strict=True):
-            if getattr(self, name) is None:
+            if getattr(self, name) in (None, BY_PROTOCOL):
                 object.__setattr__(self, name, value)
         if self.turn not in TURNS:
             raise UsageError(f"there is no turn {self.turn!r}", fix=f"Use {', '.join(TURNS)}.")
@@ -84,7 +88,10 @@ class AudioMarathonTask:
         if self.part not in PARTS:
             raise UsageError(f"there is no part {self.part!r}", fix=f"Use {', '.join(PARTS)}.")
         parsers.parser(str(self.parser))
-        wordings(str(self.prompts))
+        found = wordings(str(self.prompts))
+        if self.key and not self.kind.free and self.turn != "none" and "{options}" not in found[self.key].text:
+            what = f"turn={self.turn} turns options, and the prompts {self.prompts} name their letters themselves"
+            raise UsageError(what, where=self.name, fix="Use turn=none.")
 
     @property
     def kind(self) -> Kind:

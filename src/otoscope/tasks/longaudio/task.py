@@ -55,10 +55,12 @@ class LongAudioTask:
     data: str | None = None
     split: str = "test"
     parser: str = "lenient"
-    turn: str = "none"
+    turn: str | None = "none"
     longest_s: float | None = None
 
     def __post_init__(self) -> None:
+        if self.turn is None:  # what a name's ``turn=none`` is read as
+            object.__setattr__(self, "turn", "none")
         for name, known in (("split", SPLITS), ("parser", self.parsers), ("turn", ("none", "own"))):
             if getattr(self, name) not in known:
                 raise UsageError(f"there is no {name} {getattr(self, name)!r}", fix=f"Use {', '.join(known)}.")
