@@ -124,10 +124,11 @@ SECTIONS = (
         "marathon.py",
         (),
         "8 settings (the bare model, five pruners, two evictors) on 12 recordings of 90, 180 and 300 s with the "
-        "bundled audio language model, against the straightforward loop that reads the item and calls `generate` for "
-        "every setting. With a share *s* of the loop's time in what settings can share (reading, features, audio encoder) no "
-        "sharing is faster than 8 / (8 - 7 s); the target is 0.85 of that bound. Both give the same answers, or the "
-        "script fails. Peaks are of whole processes; the last column is a run of half the items.",
+        "bundled audio language model, against the straightforward loop that reads the item and calls `generate` "
+        "for every setting. With a share *s* of the loop's time in what settings can share (reading, features, "
+        "audio encoder) no sharing is faster than 8 / (8 - 7 s); the target is 0.85 of that bound. Both give the "
+        "same answers, or the script fails. Peaks are of whole processes; the last column is a run of half the "
+        "items.",
     ),
     (
         "Overhead",
