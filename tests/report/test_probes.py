@@ -85,6 +85,17 @@ def test_the_headline_has_a_number_and_its_interval(both: Run, tmp_path: Path) -
     assert (alone.verdict, alone.sentence) == ("scores", "logmel was read on 2 tasks; nothing was compared.")
 
 
+def test_what_a_mix_of_layers_weighs_is_shown(tmp_path: Path) -> None:
+    task = parse_spec("probes/voices:probes=layer-mix xares-mlp,seeds=0,min_steps=30")
+    run(Experiment("e", (Grid((task,)),), models=(parse_spec("tiny-wav2vec2:layer=all"),)), into=tmp_path / "run")
+    section = next(s for s in probes(Run.read(Results.open(tmp_path / "run"))) if s.id == "by-task")
+    table = next(b for b in blocks(section.blocks) if isinstance(b, Table) and "layer-mix" in b.caption)
+    assert table.header == ["model", "0", "1", "2", "3", "4"]
+    assert sum(float(c.text) for c in table.rows[0] if not isinstance(c, str)) == pytest.approx(1, abs=0.03)
+    curves = [b for b in blocks(section.blocks) if isinstance(b, Panels)]
+    assert [b.id for b in curves] == ["task0-xares-mlp"]
+
+
 def test_confusions_of_few_classes_are_a_table_and_of_many_the_commonest() -> None:
     counts = np.array([[8, 2], [0, 5]])
     square = _square(["a", "b"], counts, "m")

@@ -33,13 +33,14 @@ def write_miniature(
     shards: int = 2,
     seed: int = 0,
     seconds: tuple[float, ...] = (1.0, 1.6),
+    rates: tuple[int, ...] = RATES,
 ) -> Path:
     """Archives under ``root/<name>/``: ``n`` clips a part, in ``shards`` archives where their names allow for several.
-    ``seconds`` are the clips' lengths, in turn. Returns the folder."""
+    ``seconds`` are the clips' lengths and ``rates`` (Hz) their rates, in turn. Returns the folder."""
     folder = root / task.name
     folder.mkdir(parents=True, exist_ok=True)
     for number, (part, pattern) in enumerate(task.parts.items()):
-        made = list(_samples(task, part, n, n_classes, 1000 * number + seed % 1000, seconds))
+        made = list(_samples(task, part, n, n_classes, 1000 * number + seed % 1000, seconds, rates))
         count = min(shards, n) if "*" in pattern else 1
         size = -(-n // count)
         for shard in range(count):
@@ -49,7 +50,13 @@ def write_miniature(
 
 
 def _samples(
-    task: XaresTask, part: str, n: int, n_classes: int, seed: int, seconds: tuple[float, ...]
+    task: XaresTask,
+    part: str,
+    n: int,
+    n_classes: int,
+    seed: int,
+    seconds: tuple[float, ...],
+    rates: tuple[int, ...],
 ) -> Iterator[tuple[str, str, bytes, Any]]:
     sounds = [(kind, label) for kind in ("note", "event") for label in generator.catalogue()[kind]]
     for k in range(n):
@@ -57,7 +64,7 @@ def _samples(
         c = k % n_classes
         kind, label = sounds[c % len(sounds)]
         made = generator.generate(kind, label, seed + k, 16_000, duration)
-        sound = _wav(resample(made, RATES[k % len(RATES)]))
+        sound = _wav(resample(made, rates[k % len(rates)]))
         yield _key(task, part, k, seed), "wav", sound, _meta(task, c, k, duration)
 
 

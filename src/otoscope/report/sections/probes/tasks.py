@@ -40,6 +40,8 @@ def _of_task(run: Run, study: Study, task: str, name: str) -> list[Block]:
     blocks: list[Block] = [_table(study, task, scores)]
     curves = [c for c in (layer_curve(study, task, p, f"{name}-{p}") for p in study.probes) if c is not None]
     blocks += [Fold("By layer", curves, True)] if curves else []
+    mixes = mix_table(task, study.models, scores)
+    blocks += [mixes] if mixes is not None else []
     probe = PROBE if PROBE in study.probes else study.probes[0]
     tables = [b for model in study.models for b in confusion(study, task, model, probe)]
     if tables:
@@ -82,6 +84,22 @@ def _learned(scores: Sequence[Score], model: str, layer: Factor | None) -> TD:
     dropped = at.get("train_dropped") or 0.0
     sub = f"{number(dropped, 0)} left out: their group is tested" if dropped else ""
     return TD(number(at.get("train_items"), 0), sub, number=True)
+
+
+def mix_table(task: str, models: Sequence[str], scores: Sequence[Score]) -> Table | None:
+    """What a learned mix of layers weighs, mean over seeds and folds; None where none was learned."""
+    found = {
+        m: {int(s.factors["layer"]): s.value for s in scores if (s.model, s.metric) == (m, "layer_weight")}
+        for m in models
+    }
+    found = {m: weights for m, weights in found.items() if weights}
+    if not found:
+        return None
+    layers = sorted({k for weights in found.values() for k in weights})
+    rows: list[list[TD | str]] = [
+        [m, *(TD(number(weights.get(k), 2), number=True) for k in layers)] for m, weights in found.items()
+    ]
+    return Table(f"Weights of layers in layer-mix, {task}", ["model", *map(str, layers)], rows, compact=True)
 
 
 def layer_curve(study: Study, task: str, probe: str, name: str) -> Panels | None:

@@ -13,6 +13,8 @@ PROBES = {
     "mlp": "one hidden layer",
     "linear": "logistic regression",
     "knn-cosine": "ten nearest neighbours by cosine",
+    "attention": "learned weights over frames, then linear",
+    "layer-mix": "learned weights over layers, then linear",
     "knn-xares": "ten nearest neighbours, normalised over the wrong axis as in X-ARES",
 }
 
