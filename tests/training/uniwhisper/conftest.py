@@ -79,6 +79,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def whole(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Whisper whose decoder knows the tokenizer of the test's language model."""
+    import transformers as tr
+
+    folder = tmp_path_factory.mktemp("own") / "whole"
+    tokenizer = tr.AutoTokenizer.from_pretrained(models / "lm")
+    config = tr.WhisperConfig.from_pretrained(models / "whisper")
+    config.vocab_size, config.max_target_positions = len(tokenizer), 96
+    with seeded(2):
+        tr.WhisperModel(config).save_pretrained(folder)
+    tr.WhisperFeatureExtractor.from_pretrained(models / "whisper").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def recipe(models: Path, tmp_path: Path) -> Callable[..., Path]:
     """Writes a recipe with its data into a folder; ``changes`` replaces text of it."""

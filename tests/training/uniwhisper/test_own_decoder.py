@@ -10,28 +10,11 @@ import pytest
 import torch
 
 from otoscope.core.errors import ModelError, UsageError
-from otoscope.models.devices import seeded
 from otoscope.training.uniwhisper.collate import Layout, Sample
 from otoscope.training.uniwhisper.network import SOUND, Adapter, Listener, language_model, whisper_encoder
 from otoscope.training.uniwhisper.plan import plan
 from otoscope.training.uniwhisper.recipe import read_recipe
 from otoscope.training.uniwhisper.session import train
-
-
-@pytest.fixture(scope="module")
-def whole(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Whisper whose decoder knows the tokenizer of the test's language model."""
-    import transformers as tr
-
-    folder = tmp_path_factory.mktemp("own") / "whole"
-    tokenizer = tr.AutoTokenizer.from_pretrained(models / "lm")
-    config = tr.WhisperConfig.from_pretrained(models / "whisper")
-    config.vocab_size, config.max_target_positions = len(tokenizer), 96
-    with seeded(2):
-        tr.WhisperModel(config).save_pretrained(folder)
-    tr.WhisperFeatureExtractor.from_pretrained(models / "whisper").save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def test_the_loss_is_that_of_whisper_itself(whole: Path) -> None:

@@ -22,6 +22,7 @@ from otoscope.core.errors import ModelError, UsageError
 from otoscope.models.devices import seeded
 from otoscope.readouts.library import quiet
 from otoscope.training.audiolm.network import start_weights
+from otoscope.training.uniwhisper.lora import with_lora
 from otoscope.training.uniwhisper.own_decoder import OwnDecoder, own_decoder
 
 Kind = Literal["frozen", "trainable", "lora", "whisper"]
@@ -196,8 +197,10 @@ def encoder_config(whisper: Any) -> Any:
     )
 
 
-def language_model(source: str | Path, kind: Kind, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
-    """A causal language model and its tokenizer, from a folder or hub id. ``lora`` wants peft; ``whisper`` is the
+def language_model(
+    source: str | Path, kind: Kind, dtype: torch.dtype = torch.float32, rank: int = 16
+) -> tuple[Any, Any]:
+    """A causal language model and its tokenizer, from a folder or hub id. ``lora`` is of ``rank``; ``whisper`` is the
     decoder of a Whisper checkpoint. Raises :class:`ModelError` and :class:`UsageError`."""
     import transformers as tr
 
@@ -214,20 +217,10 @@ def language_model(source: str | Path, kind: Kind, dtype: torch.dtype = torch.fl
     if kind == "frozen":
         lm.requires_grad_(False)
     elif kind == "lora":
-        lm = _with_lora(lm)
+        lm = with_lora(lm, rank, 2.0 * rank)
     elif kind != "trainable":
         raise UsageError(f"there is no decoder of the kind {kind!r}", fix="frozen, trainable, lora or whisper")
     return lm, tokenizer
-
-
-def _with_lora(lm: Any) -> Any:
-    try:
-        import peft
-    except ImportError as e:
-        raise UsageError("kind=lora needs the package peft", where="decoder", fix="pip install peft") from e
-    return peft.get_peft_model(
-        lm, peft.LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear")
-    )
 
 
 def groups(listener: Listener, rates: tuple[float, float], decay: float, layer_decay: float) -> list[dict[str, Any]]:

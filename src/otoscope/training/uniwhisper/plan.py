@@ -75,6 +75,8 @@ def plan(recipe: Recipe, card: str = "h100") -> Plan:
     lm_flops = text * 2 * (lm_weights + d * lm.vocab_size) * (2 if frozen else 3)
     speed, _ = CARDS[card]
     trained = encoder_weights + width * d + d**2 + (0 if frozen else lm_weights)
+    if kind == "lora":  # four maps of attention and three of the feed-forward part a layer
+        trained += n * int(recipe.decoder.get("rank", 16)) * (4 * 2 * d + 3 * (d + lm.intermediate_size))
     held = lm_weights + d * lm.vocab_size if frozen else 0
     activations = recipe.batch.seconds * 50 * layers * width * (2 if recipe.run.checkpointing else 34)
     memory = trained * (4 + 4 + 8 + 4) + held * 2 + activations * 2

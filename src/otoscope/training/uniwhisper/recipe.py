@@ -1,9 +1,9 @@
 """A training run as data: a TOML file, read strictly. ``otoscope train RECIPE`` runs it.
 
 ``[encoder]``: ``source`` (a Whisper folder or hub id) or ``fresh`` (a table of sizes). ``[decoder]``: ``source``,
-``kind``. ``[adapter]``: ``rate_hz``. ``[[sources]]``: ``name``, ``manifest`` (beside the recipe), ``group``,
-``split``, ``cap``, ``epochs``. ``[mixture]``, ``[batch]``, ``[optimise]``, ``[run]``: see the classes. Every default
-is ours; the paper's are not known."""
+``kind``, ``rank`` (of ``lora``). ``[adapter]``: ``rate_hz``. ``[[sources]]``: ``name``, ``manifest`` (beside the
+recipe), ``group``, ``split``, ``cap``, ``epochs``. ``[mixture]``, ``[batch]``, ``[optimise]``, ``[run]``: see the
+classes. Every default is ours; the paper's are not known."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Optimise:
 
 @dataclass(frozen=True)
 class Running:
-    """``full_share`` of batches are filled up to a random length up to the whole window. ``keep`` checkpoints stay."""
+    """``full_share`` of batches are filled up to a random length up to the whole window. ``keep`` checkpoints stay.
+    ``forgetting``: a Whisper checkpoint (usually the encoder's own) whose decoder reads the encoder at every
+    evaluation. ``probes``: tasks for the encoder every ``probe_every`` steps."""
 
     seed: int = 0
     precision: str = "no"
@@ -66,6 +68,7 @@ class Running:
     evaluate_every: int = 500
     probe_every: int = 0
     probes: tuple[str, ...] = ()
+    forgetting: str = ""
     keep: int = 2
     full_share: float = 0.1
     checkpointing: bool = False
@@ -133,7 +136,7 @@ _TABLES = {
     "templates",
     "title",
 }
-_ENCODER, _DECODER, _ADAPTER = {"source", "fresh"}, {"source", "kind", "dtype"}, {"rate_hz"}
+_ENCODER, _DECODER, _ADAPTER = {"source", "fresh"}, {"source", "kind", "rank"}, {"rate_hz"}
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:

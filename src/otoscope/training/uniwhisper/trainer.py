@@ -78,10 +78,12 @@ def build(recipe: Recipe) -> Parts:
     seed = recipe.run.seed
     source = recipe.encoder.get("source")
     if source is not None:
-        encoder, config = whisper_encoder(_place(recipe, source))
+        encoder, config = whisper_encoder(place(recipe, source))
     else:
         encoder, config = fresh_encoder(Fresh(**recipe.encoder["fresh"]), seed)
-    lm, tokenizer = language_model(_place(recipe, recipe.decoder["source"]), recipe.decoder.get("kind", "frozen"))
+    torch.manual_seed(seed)
+    d = recipe.decoder
+    lm, tokenizer = language_model(place(recipe, d["source"]), d.get("kind", "frozen"), rank=int(d.get("rank", 16)))
     torch.manual_seed(seed)
     width = lm.get_input_embeddings().weight.shape[1]
     adapter = Adapter(config.d_model, width, float(recipe.adapter.get("rate_hz", 25.0)))
@@ -96,10 +98,10 @@ def build(recipe: Recipe) -> Parts:
     sources = recipe.load_sources()
     bank = Bank.read(None if recipe.templates is None else recipe.folder / recipe.templates)
     bank = bank.with_labels([r for s in sources for r in s.records])
-    return Parts(listener, layout, config, bank, sources, None if source is None else _place(recipe, source))
+    return Parts(listener, layout, config, bank, sources, None if source is None else place(recipe, source))
 
 
-def _place(recipe: Recipe, source: Any) -> str:
+def place(recipe: Recipe, source: Any) -> str:
     """A folder beside the recipe where there is one, else the name of a hub id."""
     beside = recipe.folder / str(source)
     return str(beside) if beside.is_dir() else str(source)

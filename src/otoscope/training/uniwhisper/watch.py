@@ -1,4 +1,5 @@
-"""What a run says while it goes: a line every so often, the same into TensorBoard, held-out losses, and a probe.
+"""What a run says while it goes: a line every so often, the same into TensorBoard, held-out losses, what is forgotten,
+and a probe.
 
 ``log.jsonl`` has, per line: step, seconds, mean loss per answer token of every task, realised shares of the sources,
 clips and seconds of sound a second, share of frames that are padding, gradient norm, skipped steps, and what
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.training.uniwhisper.export import export
+from otoscope.training.uniwhisper.export import export, state
+from otoscope.training.uniwhisper.forgetting import Forgetting
 from otoscope.training.uniwhisper.mixture import Source
-from otoscope.training.uniwhisper.trainer import Told, Trainer
+from otoscope.training.uniwhisper.trainer import Told, Trainer, place
 
 
 class Watch:
@@ -31,20 +33,32 @@ class Watch:
         self.trainer, self.tested, self.tell = trainer, tested, tell
         self.began, self.first, self.seen = time.perf_counter(), trainer.step, list[Told]()
         self._board: Any = None
+        self.forgetting: Forgetting | None = None
+        run = trainer.recipe.run
+        if run.forgetting and trainer.accelerator.is_main_process:
+            held = [r for s in tested for r in s.records]
+            source = place(trainer.recipe, run.forgetting)
+            self.forgetting = Forgetting(source, held, trainer.parts.bank, trainer.device)
         trainer.folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, told: Told) -> None:
         self.seen.append(told)
         run = self.trainer.recipe.run
-        if told.step % run.log_every and told.step != self.trainer.recipe.optimise.steps:
+        last = told.step == self.trainer.recipe.optimise.steps
+        evaluated = told.step % run.evaluate_every == 0 and bool(self.tested)
+        probed = bool(run.probe_every and run.probes) and told.step % run.probe_every == 0
+        if told.step % run.log_every and not (last or evaluated or probed):
             return
         if not self.trainer.accelerator.is_main_process:
             self.seen.clear()
             return
         line = self._line(told)
-        if told.step % run.evaluate_every == 0 and self.tested:
+        if evaluated:
             line["held_out"] = self.trainer.held_out(self.tested)
-        if run.probe_every and run.probes and told.step % run.probe_every == 0:
+            if self.forgetting is not None:
+                with self.trainer.averaged() as listener:
+                    line["forgetting"] = self.forgetting.measure(state(listener))
+        if probed:
             line["probes"] = self.probe(told.step)
         with (self.trainer.folder / "log.jsonl").open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
