@@ -19,7 +19,7 @@ def learning_rate(peak: float, warm_up: int, steps: int, step: int) -> float:
 @torch.no_grad()
 def average_into(mean: nn.Module, network: nn.Module, keep: float, step: int) -> None:
     """Move ``mean`` towards ``network`` after ``step``: an exponential average, short at first, or it would hold the
-    start."""
+    start. A tensor of ``network`` that is divided among processes is put together first."""
     keep = min(keep, (step + 1) / (step + 10))
     for ours, theirs in zip(mean.parameters(), network.parameters(), strict=True):
-        ours.lerp_(theirs, 1.0 - keep)
+        ours.lerp_(getattr(theirs, "full_tensor", lambda theirs=theirs: theirs)(), 1.0 - keep)

@@ -72,17 +72,14 @@ _TWO = """
 import sys
 from pathlib import Path
 from otoscope.training.uniwhisper.recipe import read_recipe
-from otoscope.training.uniwhisper.trainer import Trainer
-Trainer(read_recipe(sys.argv[1]), Path(sys.argv[2])).run()
+from otoscope.training.uniwhisper.session import train
+for path, folder, stop in zip(sys.argv[1::3], sys.argv[2::3], sys.argv[3::3]):
+    train(read_recipe(path), Path(folder), stop=int(stop))
 """
 
 
-def test_two_processes_equal_one_with_the_same_global_batch(recipe: Callable[..., Path], tmp_path: Path) -> None:
-    """One process that accumulates two batches a step, and two processes of one each: the pools are cut for two, so
-    that the batches are the same."""
-    changes = (("full_share = 0.3", "full_share = 0.0"), ("steps = 10", "steps = 4"))
-    one = recipe("one", *changes)
-    two = recipe("two", *changes, ("accumulate = 2", "accumulate = 1"))
+def by_two(*runs: tuple[Path, Path, int]) -> None:
+    """Recipes, folders and last steps, one after the other, in two processes."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -90,9 +87,10 @@ def test_two_processes_equal_one_with_the_same_global_batch(recipe: Callable[...
         "PYTHONPATH": str(SRC), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
+    arguments = [str(x) for run in runs for x in run]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _TWO, str(two), str(tmp_path / "two")],
+            [sys.executable, "-c", _TWO, *arguments],
             env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)}, stderr=subprocess.PIPE, text=True,
         )
         for r in range(2)
@@ -100,6 +98,26 @@ def test_two_processes_equal_one_with_the_same_global_batch(recipe: Callable[...
     for p in processes:
         _, err = p.communicate(timeout=240)
         assert p.returncode == 0, err[-3000:]
+
+
+def furthest(one: Path, other: Path) -> float:
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    return max(float((a[n] - b[n].to(a[n])).abs().max()) for n in a if a[n].is_floating_point())
+
+
+def test_two_processes_equal_one_with_the_same_global_batch(recipe: Callable[..., Path], tmp_path: Path) -> None:
+    """One process that accumulates two batches a step, and two processes of one each, with their weights replicated or
+    divided: the pools are cut for two, so that the batches are the same."""
+    changes = (("full_share = 0.3", "full_share = 0.0"), ("steps = 10", "steps = 4"))
+    one = recipe("one", *changes)
+    single = ("accumulate = 2", "accumulate = 1")
+    two = recipe("two", *changes, single)
+    divided = recipe("divided", ("full_share = 0.3", 'full_share = 0.0\nsharding = "fsdp2"'), changes[1], single)
+    by_two(
+        (two, tmp_path / "two", 4), (divided, tmp_path / "divided", 4),
+        (divided, tmp_path / "stopped", 2), (divided, tmp_path / "stopped", 4),
+    )  # fmt: skip
     trainer = Trainer(read_recipe(one), tmp_path / "one")
     # The same pools, cut for two processes, taken by one.
     trainer.feed.world = 2
@@ -119,9 +137,21 @@ def test_two_processes_equal_one_with_the_same_global_batch(recipe: Callable[...
     assert len(batches[0]) % 2 == 0
     feed.batches = both  # type: ignore[method-assign]
     trainer.run()
-    a, b = weights(tmp_path / "one"), weights(tmp_path / "two")
-    worst = max(float((a[n] - b[n].to(a[n])).abs().max()) for n in a if a[n].is_floating_point())
-    assert worst < 2e-5, worst
+    assert furthest(tmp_path / "one", tmp_path / "two") < 2e-5
+    assert furthest(tmp_path / "one", tmp_path / "divided") < 2e-5
+    assert same(tmp_path / "divided", tmp_path / "stopped")
+    for name in ("two", "divided"):
+        assert load(str(tmp_path / name / "encoder")).card.fixed_duration_s == 2.0
+
+
+def test_what_does_not_go_with_sharding_is_said(recipe: Callable[..., Path], tmp_path: Path) -> None:
+    sharded = ("full_share = 0.3", 'full_share = 0.3\nsharding = "fsdp2"')
+    with pytest.raises(UsageError, match="several processes"):
+        Trainer(read_recipe(recipe("alone", sharded)), tmp_path / "alone")
+    with pytest.raises(UsageError, match="l2_init does not go"):
+        Trainer(read_recipe(recipe("l2", sharded, ("warmup = 2", "warmup = 2\nl2_init = 1.0"))), tmp_path / "l2")
+    with pytest.raises(InputError, match="no sharding 'fsdp'"):
+        read_recipe(recipe("old", ("full_share = 0.3", 'full_share = 0.3\nsharding = "fsdp"')))
 
 
 def test_the_newest_damaged_checkpoint_is_passed_over(recipe: Callable[..., Path], tmp_path: Path) -> None:

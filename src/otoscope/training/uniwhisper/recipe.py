@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from otoscope.core.errors import InputError, OtoscopeError
+from otoscope.core.errors import InputError, OtoscopeError, UsageError
 from otoscope.core.registry import suggestions
 from otoscope.training.uniwhisper.augment import Augment
 from otoscope.training.uniwhisper.feed import Budget
@@ -58,7 +58,8 @@ class Optimise:
 class Running:
     """``full_share`` of batches are filled up to a random length up to the whole window. ``keep`` checkpoints stay.
     ``forgetting``: a Whisper checkpoint (usually the encoder's own) whose decoder reads the encoder at every
-    evaluation. ``probes``: tasks for the encoder every ``probe_every`` steps."""
+    evaluation. ``probes``: tasks for the encoder every ``probe_every`` steps. ``sharding``: ``fsdp2`` divides weights
+    and optimiser among processes."""
 
     seed: int = 0
     precision: str = "no"
@@ -69,9 +70,14 @@ class Running:
     probe_every: int = 0
     probes: tuple[str, ...] = ()
     forgetting: str = ""
+    sharding: str = "none"
     keep: int = 2
     full_share: float = 0.1
     checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sharding not in ("none", "fsdp2"):
+            raise UsageError(f"there is no sharding {self.sharding!r}", where="run", fix="none or fsdp2")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ that how a global batch is divided changes nothing. Steps whose gradient is not 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -15,41 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from otoscope.audio.binaural import child
 from otoscope.core.errors import UsageError
 from otoscope.core.identity import digest
 from otoscope.training.schedule import average_into, learning_rate
-from otoscope.training.uniwhisper import checkpoints
-from otoscope.training.uniwhisper.augment import Augment
-from otoscope.training.uniwhisper.collate import Laid, Layout, Sample
-from otoscope.training.uniwhisper.feed import Draw, Feed, FeedState
+from otoscope.training.uniwhisper import checkpoints, sharding
+from otoscope.training.uniwhisper.batches import Batches, Once
+from otoscope.training.uniwhisper.collate import Laid
+from otoscope.training.uniwhisper.feed import POOL_BATCHES, Feed, FeedState
 from otoscope.training.uniwhisper.mixture import Source
-from otoscope.training.uniwhisper.network import (
-    Adapter,
-    Fresh,
-    Listener,
-    ctc_loss,
-    fresh_encoder,
-    groups,
-    language_model,
-    whisper_encoder,
-)  # fmt: skip
+from otoscope.training.uniwhisper.network import Listener, ctc_loss, groups
+from otoscope.training.uniwhisper.parts import Parts, build
 from otoscope.training.uniwhisper.recipe import Recipe
-from otoscope.training.uniwhisper.templates import Bank
-
-
-@dataclass
-class Parts:
-    """What a recipe names, loaded: the network, its tokenizer and extractor, Whisper's config, and its sources."""
-
-    listener: Listener
-    layout: Layout
-    config: Any
-    bank: Bank
-    sources: list[Source]
-    source: str | None
 
 
 @dataclass
@@ -71,63 +50,6 @@ class Told:
         return sum(self.losses.values()) / max(1, sum(self.tokens.values()))
 
 
-def build(recipe: Recipe) -> Parts:
-    """Load what the recipe names. Raises :class:`ModelError`, :class:`InputError` and :class:`UsageError`."""
-    import transformers as tr
-
-    seed = recipe.run.seed
-    source = recipe.encoder.get("source")
-    if source is not None:
-        encoder, config = whisper_encoder(place(recipe, source))
-    else:
-        encoder, config = fresh_encoder(Fresh(**recipe.encoder["fresh"]), seed)
-    torch.manual_seed(seed)
-    d = recipe.decoder
-    lm, tokenizer = language_model(place(recipe, d["source"]), d.get("kind", "frozen"), rank=int(d.get("rank", 16)))
-    torch.manual_seed(seed)
-    width = lm.get_input_embeddings().weight.shape[1]
-    adapter = Adapter(config.d_model, width, float(recipe.adapter.get("rate_hz", 25.0)))
-    listener = Listener(encoder, adapter, lm, ctc=recipe.optimise.ctc > 0)
-    if recipe.run.checkpointing:
-        lm.gradient_checkpointing_enable({"use_reentrant": False})
-        encoder.gradient_checkpointing_enable({"use_reentrant": False})
-    window_s = config.max_source_positions / 50
-    extractor = tr.WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=int(window_s))
-    per_token, start = (None, lm.start) if listener.crosses else (4 * adapter.stack, None)
-    layout = Layout(tokenizer, extractor, per_token, recipe.run.full_share, start)
-    sources = recipe.load_sources()
-    bank = Bank.read(None if recipe.templates is None else recipe.folder / recipe.templates)
-    bank = bank.with_labels([r for s in sources for r in s.records])
-    return Parts(listener, layout, config, bank, sources, None if source is None else place(recipe, source))
-
-
-def place(recipe: Recipe, source: Any) -> str:
-    """A folder beside the recipe where there is one, else the name of a hub id."""
-    beside = recipe.folder / str(source)
-    return str(beside) if beside.is_dir() else str(source)
-
-
-class Batches(Dataset[Laid]):
-    """Decodes and lays out what a feed has drawn; workers hold a copy."""
-
-    def __init__(self, feed: Feed, layout: Layout, bank: Bank, seed: int, augment: Augment | None = None) -> None:
-        self.feed, self.layout, self.bank, self.seed, self.augment = feed, layout, bank, seed, augment or Augment()
-
-    def __getitem__(self, drawn: tuple[list[Draw], dict[str, Any]]) -> Laid:
-        draws, state = drawn
-        samples = []
-        for d in draws:
-            r = self.feed.record(d)
-            asked, answer = self.bank.instruction(r, self.seed, d.epoch), self.bank.answer(r, self.seed, d.epoch)
-            wave = self.augment(r.sound.load(), child(self.seed, "augment", r.key, d.epoch))
-            samples.append(Sample(wave, asked, answer, r.task, self.feed.sources[d.source].name))
-        first = draws[0]
-        rng = child(self.seed, "silence", state["pool"], state["taken"], first.source, first.index, first.epoch)
-        laid = self.layout.lay_out(samples, rng)
-        laid.state = state
-        return laid
-
-
 class Trainer:
     """One run in ``folder``. ``stop`` ends it early at a step (the schedule stays that of the whole run)."""
 
@@ -144,15 +66,23 @@ class Trainer:
         o = recipe.optimise
         listener = self.parts.listener
         self.start = copy.deepcopy(listener.encoder).requires_grad_(False) if o.l2_init or o.distil else None
+        self.mean = nn.ModuleList([copy.deepcopy(listener.encoder), copy.deepcopy(listener.adapter)]).eval()
+        self.mean.requires_grad_(False).to(self.device)
+        self.sharded = recipe.run.sharding == "fsdp2"
+        if self.sharded:
+            if o.l2_init:
+                raise UsageError("l2_init does not go with sharding", where="optimise", fix="Use distil.")
+            sharding.shard(listener.to(self.device), self.device)
         optimiser = torch.optim.AdamW(
             groups(listener, (o.rate, o.adapter_rate), o.decay, o.layer_decay), betas=(0.9, 0.95)
         )
-        self.network, self.optimiser = self.accelerator.prepare(listener, optimiser)
+        if self.sharded:
+            self.network, self.optimiser = listener, optimiser
+        else:
+            self.network, self.optimiser = self.accelerator.prepare(listener, optimiser)
         self.listener: Listener = self.accelerator.unwrap_model(self.network)
         if self.start is not None:
             self.start.to(self.device)
-        self.mean = nn.ModuleList([copy.deepcopy(self.listener.encoder), copy.deepcopy(self.listener.adapter)]).eval()
-        self.mean.requires_grad_(False)
         self.step, self.skipped = 0, 0
         self.totals: dict[str, dict[str, float]] = {}
         self.feed = Feed(
@@ -163,23 +93,26 @@ class Trainer:
         self._resume()
 
     def _pools(self) -> int:
-        from otoscope.training.uniwhisper.feed import POOL_BATCHES
-
         o = self.recipe.optimise
         return max(1, -(-o.steps * o.accumulate // POOL_BATCHES))
 
     # --- checkpoints ---
 
     def _resume(self) -> None:
-        found = checkpoints.newest(self.folder / "checkpoints", self.device)
+        # A process among several calls its CPU cpu:0, which files cannot be read to.
+        device = torch.device("cpu") if self.device.type == "cpu" else self.device
+        found = checkpoints.newest(self.folder / "checkpoints", device)
         if found is None:
             return
         if found["recipe"] != digest(self.recipe.to_json()):
             fix = "Use that recipe, or another folder."
             raise UsageError("was begun with another recipe", where=str(self.folder), fix=fix)
-        self.listener.load_state_dict(found["trained"], strict=False)
+        if self.sharded:
+            sharding.restore(self.listener, self.optimiser, found["trained"], found["optimiser"])
+        else:
+            self.listener.load_state_dict(found["trained"], strict=False)
+            self.optimiser.load_state_dict(found["optimiser"])
         self.mean.load_state_dict(found["mean"])
-        self.optimiser.load_state_dict(found["optimiser"])
         self.step, self.skipped, self.totals = int(found["step"]), int(found["skipped"]), found["totals"]
         states = found["feeds"]
         if len(states) != self.accelerator.num_processes:
@@ -195,13 +128,17 @@ class Trainer:
             from accelerate.utils import gather_object
 
             states = gather_object(states)
-        if self.accelerator.is_main_process:
+        if self.sharded:
+            trained, optimiser = sharding.gathered(self.listener, self.optimiser)
+        else:
             wanted = {n for n, p in self.listener.named_parameters() if p.requires_grad}
             trained = {n: t for n, t in self.listener.state_dict().items() if n in wanted}
+            optimiser = self.optimiser.state_dict()
+        if self.accelerator.is_main_process:
             state = {
                 "recipe": digest(self.recipe.to_json()), "step": self.step, "skipped": self.skipped,
                 "totals": self.totals, "trained": trained, "mean": self.mean.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimiser": optimiser,
                 "feeds": states, "rng": torch.get_rng_state(),
             }  # fmt: skip
             checkpoints.save(self.folder / "checkpoints", self.step, state, self.recipe.run.keep)
@@ -234,7 +171,7 @@ class Trainer:
         loader: Any = DataLoader(
             data,
             batch_size=None,
-            sampler=_Once(self.feed.batches(self.feed_state)),
+            sampler=Once(self.feed.batches(self.feed_state)),
             num_workers=self.recipe.run.workers,
         )
         for laid in loader:
@@ -256,12 +193,12 @@ class Trainer:
         count = self._sum(float(sum(b.learned if o.token_average else len(b.tasks) for b in batches)))
         for i, laid in enumerate(batches):
             final = i == len(batches) - 1
-            with _unless(final, self.accelerator, self.network):
+            with self._exchanging(final):
                 with self.accelerator.autocast():
                     heard = self.network(laid.mel, laid.frames, laid.ids, laid.labels, laid.attention)
                     loss = self._loss(heard, laid, told) / count
                 self.accelerator.backward(loss * self.accelerator.num_processes)
-        norm = float(self.accelerator.clip_grad_norm_(self.listener.parameters(), o.clip))
+        norm = float(sharding.whole(self.accelerator.clip_grad_norm_(self.listener.parameters(), o.clip)))
         told.norm = norm
         if np.isfinite(norm):
             if only_adapter:
@@ -275,6 +212,14 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         self._count(told)
         return told
+
+    def _exchanging(self, final: bool) -> Any:
+        """Processes exchange gradients in the last batch of a step alone."""
+        if self.sharded:
+            network: Any = self.network
+            network.set_requires_gradient_sync(final)
+            return contextlib.nullcontext()
+        return contextlib.nullcontext() if final else self.accelerator.no_sync(self.network)
 
     def _loss(self, heard: Any, laid: Laid, told: Told) -> Tensor:
         """Sum over the batch, in units of answer tokens (or of clips)."""
@@ -360,16 +305,6 @@ class Trainer:
         return _Swapped(self.listener, self.mean)
 
 
-class _Once(torch.utils.data.Sampler[Any]):
-    """A sampler over an iterator that is gone through once."""
-
-    def __init__(self, batches: Iterator[Any]) -> None:
-        self.batches = batches
-
-    def __iter__(self) -> Iterator[Any]:
-        return self.batches
-
-
 class _Swapped:
     """The averaged encoder and adapter in the network, for the time of a ``with``."""
 
@@ -383,10 +318,3 @@ class _Swapped:
 
     def __exit__(self, *_: object) -> None:
         self.listener.encoder, self.listener.adapter = self.trained
-
-
-def _unless(final: bool, accelerator: Any, network: Any) -> Any:
-    """Processes exchange gradients in the last batch of a step alone."""
-    import contextlib
-
-    return contextlib.nullcontext() if final else accelerator.no_sync(network)

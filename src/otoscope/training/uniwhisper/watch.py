@@ -17,7 +17,8 @@ import numpy as np
 from otoscope.training.uniwhisper.export import export, state
 from otoscope.training.uniwhisper.forgetting import Forgetting
 from otoscope.training.uniwhisper.mixture import Source
-from otoscope.training.uniwhisper.trainer import Told, Trainer, place
+from otoscope.training.uniwhisper.parts import place
+from otoscope.training.uniwhisper.trainer import Told, Trainer
 
 
 class Watch:
@@ -49,12 +50,16 @@ class Watch:
         probed = bool(run.probe_every and run.probes) and told.step % run.probe_every == 0
         if told.step % run.log_every and not (last or evaluated or probed):
             return
-        if not self.trainer.accelerator.is_main_process:
+        main = self.trainer.accelerator.is_main_process
+        held: dict[str, float] = {}
+        if evaluated and (main or self.trainer.sharded):  # weights that are divided are put together by all
+            held = self.trainer.held_out(self.tested)
+        if not main:
             self.seen.clear()
             return
         line = self._line(told)
         if evaluated:
-            line["held_out"] = self.trainer.held_out(self.tested)
+            line["held_out"] = held
             if self.forgetting is not None:
                 with self.trainer.averaged() as listener:
                     line["forgetting"] = self.forgetting.measure(state(listener))
