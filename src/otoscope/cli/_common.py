@@ -14,6 +14,18 @@ trust_option = click.option(
     is_flag=True,
     help="Run Python code that comes with a checkpoint; its revision must be pinned (MODEL:revision=COMMIT).",
 )
+embeddings_option = click.option(
+    "--embeddings",
+    metavar="DIR|off",
+    help="Where embeddings are kept for other runs [default: $OTOSCOPE_EMBEDDINGS, else a folder of the cache].",
+)
+
+
+def print_recalled(recalled: Any, folder: Any) -> None:
+    """What of the embeddings behind a run was in the embedding store; nothing where no store was asked."""
+    if recalled.stored or recalled.encoded:
+        damaged = f", {recalled.damaged} damaged files replaced" if recalled.damaged else ""
+        click.echo(f"embeddings: {recalled.stored} from the store, {recalled.encoded} encoded{damaged} ({folder})")
 
 
 def print_json(value: Any) -> None:

@@ -23,6 +23,7 @@ class PlainProgress:
         self.finished: set[str] = set()
         self._done: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._stored: Counter[str] = Counter()
         self._since: dict[str, float] = {}
         self._last = time.monotonic()
 
@@ -38,12 +39,15 @@ class PlainProgress:
             self._since.setdefault(e.cell, now - e.seconds)
             self._done[e.cell] += e.n_done
             self._failed[e.cell] += e.n_failed
+            self._stored[e.cell] += e.n_stored
             if now - self._last > PLAIN_EVERY_S:
                 self._last = now
                 rate = self._done[e.cell] / max(now - self._since[e.cell], 1e-9)
                 click.echo(f"  {e.alias}: {self._done[e.cell]} of {e.n_items} items, {rate:.1f}/s")
         elif e.kind == "model-error":
             click.echo(f"  {e.alias}: {e.note}", err=True)
+        elif e.kind == "damaged":
+            click.echo(f"  encoded anew, because the embedding store is damaged: {e.note}", err=True)
         elif e.kind == "done" and e.cell not in self.finished:
             self.finished.add(e.cell)
             self._last = now
@@ -53,7 +57,8 @@ class PlainProgress:
         if not self._done[e.cell]:
             return f"{e.n_items} items, already done"
         bad = f", {self._failed[e.cell]} failed" if self._failed[e.cell] else ""
-        return f"{self._done[e.cell]} items in {seconds(now - self._since[e.cell])}{bad}"
+        stored = f", {self._stored[e.cell]} embeddings from the store" if self._stored[e.cell] else ""
+        return f"{self._done[e.cell]} items in {seconds(now - self._since[e.cell])}{stored}{bad}"
 
 
 class LiveProgress:
@@ -93,6 +98,9 @@ class LiveProgress:
             self._progress.update(task, rate=f"{rate:.1f} items/s")
         elif e.kind == "model-error":
             self._progress.console.print(f"{e.alias}: {e.note}", markup=False, style="yellow")
+        elif e.kind == "damaged":
+            what = f"encoded anew, because the embedding store is damaged: {e.note}"
+            self._progress.console.print(what, markup=False, style="yellow")
         elif e.kind == "done" and e.cell not in self.finished:
             self.finished.add(e.cell)
             if e.cell in self._tasks:

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from otoscope.cli._common import print_json
+from otoscope.cli._common import print_json, print_recalled
 from otoscope.core.errors import UsageError
 from otoscope.experiments.suite import Suite, record
 from otoscope.experiments.worker import Event
+from otoscope.results.shardfiles import NOTHING_ASKED
 
 #: Options of ``otoscope run`` that a suite takes besides --part, --into, --workers and --json.
 _TAKEN = ("data", "limit", "seed")
@@ -53,7 +54,7 @@ def run_suite(
     except KeyboardInterrupt:
         click.echo("otoscope: interrupted; run the same command again to finish what is missing", err=True)
         return 130
-    return _account(suite, directory, summaries, as_json)
+    return _account(suite, directory, summaries, as_json, settings.embeddings)
 
 
 def _within(part: str, show: Callable[[Event], None]) -> Callable[[Event], None]:
@@ -61,7 +62,7 @@ def _within(part: str, show: Callable[[Event], None]) -> Callable[[Event], None]
     return lambda event: show(replace(event, cell=f"{part}/{event.cell}"))
 
 
-def _account(suite: Suite, directory: Path, summaries: Sequence[Any], as_json: bool) -> int:
+def _account(suite: Suite, directory: Path, summaries: Sequence[Any], as_json: bool, folder: Path | None) -> int:
     from otoscope.experiments.suite import runs_of
     from otoscope.report.chapters import write_chapters
 
@@ -81,6 +82,7 @@ def _account(suite: Suite, directory: Path, summaries: Sequence[Any], as_json: b
         for c in chapters:
             click.echo(f"\n{c.title}\n  {c.headline.verdict}: {c.headline.sentence}")
         click.echo(f"\n{counts['done']} of {counts['items']} items done, {counts['failed']} failed")
+        print_recalled(sum((s.recalled for s in summaries), NOTHING_ASKED), folder)
         for part in known[1]:
             if any(s.n_failed and s.results.path.resolve() == part.resolve() for s in summaries):
                 click.echo(f"the failed items say why: otoscope results {part} --failed")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from otoscope.cli._common import json_option, print_json, print_table, seconds
+from otoscope.cli._embeddings import embeddings
 from otoscope.core.errors import UsageError
 
 
@@ -308,6 +309,9 @@ def import_(file: str, task: str, name: str, into: str, condition: str, limit: i
     found = import_predictions(Path(file), task, name, Path(into), condition=condition, limit=limit)
     click.echo(f"{found.n_answered} replies scored, {found.n_missing} items without one: otoscope results {into}")
     return 1 if found.n_missing else 0
+
+
+command.add_command(embeddings)
 
 
 def _clips(source: str | None) -> tuple[list[Any], list[tuple[str, str]]]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from otoscope.cli._common import json_option, print_json, print_table, seconds, size, trust_option
+from otoscope.cli._common import (
+    embeddings_option,
+    json_option,
+    print_json,
+    print_recalled,
+    print_table,
+    seconds,
+    size,
+    trust_option,
+)
 from otoscope.core.errors import UsageError
 
 
@@ -51,6 +61,7 @@ Examples:
     help="Ask an audio LM so often per item; seconds are medians. Above 1, settings share nothing.",
 )
 @click.option("--random-twin", is_flag=True, help="Add MODEL:init=random beside every subject model.")
+@embeddings_option
 @trust_option
 @click.option("--dry-run", is_flag=True, help="Print the cells, and time and space from a ten-item probe; run nothing.")
 @json_option
@@ -63,6 +74,7 @@ def command(
     warmup: int,
     repeats: int,
     random_twin: bool,
+    embeddings: str | None,
     trust_remote_code: bool,
     dry_run: bool,
     as_json: bool,
@@ -77,7 +89,15 @@ def command(
     from otoscope.experiments.experiment import load_experiment
     from otoscope.experiments.plan import Settings
     from otoscope.experiments.suite import find_suite
+    from otoscope.results.embeddings import checked_folder
 
+    settings = Settings(
+        trust_remote_code=trust_remote_code,
+        warmup=warmup,
+        repeats=repeats,
+        shard=shard,
+        embeddings=checked_folder(embeddings),
+    )
     suite = find_suite(experiment)
     if suite is not None:
         from otoscope.cli._suite import run_suite
@@ -87,7 +107,6 @@ def command(
                 raise UsageError(f"{option} is for one experiment, and {suite.name} is a suite of several")
         overrides["twins"] = random_twin
         directory = Path(into) if into else Path("runs") / suite.name
-        settings = Settings(trust_remote_code=trust_remote_code, warmup=warmup, repeats=repeats)
         return run_suite(suite, parts, directory, workers, as_json, settings, **overrides)
     if parts:
         raise UsageError(f"--part is for suites, and {experiment} is one experiment", fix="Choose with --task.")
@@ -95,7 +114,6 @@ def command(
     overrides["twins"] = max(exp.twins, 1) if random_twin else None
     exp = exp.override(**overrides)
     directory = Path(into) if into else Path("runs") / exp.name
-    settings = Settings(trust_remote_code=trust_remote_code, warmup=warmup, repeats=repeats, shard=shard)
     if dry_run:
         return _dry_run(exp, settings, directory, as_json)
     return _run(exp, settings, directory, workers, as_json)
@@ -131,10 +149,12 @@ def _run(exp: Any, settings: Any, directory: Path, workers: int, as_json: bool) 
     page = str(write_report(directory, scores=scores)) if summary.complete else None
     counts = {"items": summary.n_items, "done": summary.n_done, "failed": summary.n_failed}
     if as_json:
-        print_json({"directory": str(directory), **counts, "complete": summary.complete, "report": page})
+        told = {"embeddings": asdict(summary.recalled), "complete": summary.complete, "report": page}
+        print_json({"directory": str(directory), **counts, **told})
         return summary.exit_code
     _findings(directory, scores)
     click.echo(f"{summary.n_done} of {summary.n_items} items done, {summary.n_failed} failed")
+    print_recalled(summary.recalled, settings.embeddings)
     if summary.n_failed:
         click.echo(f"the failed items say why: otoscope results {directory} --failed")
     if not summary.complete:

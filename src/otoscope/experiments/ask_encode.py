@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from otoscope.core.errors import ModelError
 from otoscope.core.items import Item
 from otoscope.core.nouns import Embedded, Encode, Layer
 from otoscope.experiments.bench import Asked, Bench, Broken
+
+if TYPE_CHECKING:
+    from otoscope.experiments.recall import Recall
 
 Vectors = Mapping[Layer, NDArray[np.float32]]
 
@@ -29,12 +32,13 @@ class Heard:
     hop_s: float | None = None
 
 
-#: By sound: what it gave and the seconds that took, or what went wrong.
-Known = dict[str, "tuple[Heard, float] | Broken"]
+#: By sound: what it gave and the seconds that took (None: nothing was encoded, it was kept), or what went wrong.
+Known = dict[str, "tuple[Heard, float | None] | Broken"]
 
 
-def embed_missing(bench: Bench, chunk: Sequence[Asked], known: Known) -> None:
-    """Embed what ``chunk`` asks for and ``known`` lacks. The second pass over ``Encode.repeat`` is alone."""
+def embed_missing(bench: Bench, chunk: Sequence[Asked], known: Known, recall: Recall | None = None) -> None:
+    """Embed what ``chunk`` asks for and ``known`` lacks, unless ``recall`` has it. The second pass over
+    ``Encode.repeat`` is alone."""
     todo: dict[str, Audio] = {}
     alone: dict[str, Audio] = {}
     frames = any(isinstance(a.request, Encode) and a.request.frames for a in chunk)
@@ -47,12 +51,23 @@ def embed_missing(bench: Bench, chunk: Sequence[Asked], known: Known) -> None:
                 key = "again:" + asked.keys[asked.request.repeat]
                 if key not in known:
                     alone.setdefault(key, asked.signals[asked.request.repeat])
+    _encode(bench, todo, known, frames, recall)
+    for key, audio in alone.items():
+        _embed(bench.model, [key], [audio], known, False)
+
+
+def _encode(bench: Bench, todo: Mapping[str, Audio], known: Known, frames: bool, recall: Recall | None) -> None:
     keys = list(todo)
+    if recall is not None and keys and (found := recall.find(keys, frames)) is not None:
+        known.update((key, (heard, None)) for key, heard in zip(keys, found, strict=True))
+        return
     for start in range(0, len(keys), bench.batch):
         part = keys[start : start + bench.batch]
         _embed(bench.model, part, [todo[k] for k in part], known, frames)
-    for key, audio in alone.items():
-        _embed(bench.model, [key], [audio], known, False)
+    if recall is not None and keys:
+        whole = [v for k in keys if not isinstance(v := known[k], Broken)]
+        if len(whole) == len(keys):
+            recall.keep(keys, [heard for heard, _ in whole], frames)
 
 
 def _embed(model: Any, keys: Sequence[str], audio: Sequence[Audio], known: Known, frames: bool) -> None:
@@ -74,13 +89,14 @@ def _embed(model: Any, keys: Sequence[str], audio: Sequence[Audio], known: Known
         known[key] = (heard, each)
 
 
-def embedded(asked: Asked, known: Known) -> tuple[Embedded, float]:
-    """What the task gets for one item, and the seconds of its sounds; raises what its sounds raised."""
+def embedded(asked: Asked, known: Known) -> tuple[Embedded, float | None]:
+    """What the task gets for one item, and the seconds of its sounds (None where one of them was kept from another
+    run: nobody measured them now); raises what its sounds raised."""
     per_name: dict[str, Heard] = {}
-    seconds = 0.0
+    seconds: float | None = 0.0
     for name, key in asked.keys.items():
         per_name[name], took = _found(known[key])
-        seconds += took
+        seconds = None if seconds is None or took is None else seconds + took
     first = next(iter(per_name.values()))
     vectors = {layer: {n: h.vectors[layer] for n, h in per_name.items()} for layer in first.vectors}
     frames = {layer: {n: h.frames[layer] for n, h in per_name.items()} for layer in first.frames}
@@ -90,7 +106,7 @@ def embedded(asked: Asked, known: Known) -> tuple[Embedded, float]:
     return Embedded(vectors, again, frames, first.hop_s), seconds
 
 
-def _found(value: tuple[Heard, float] | Broken) -> tuple[Heard, float]:
+def _found(value: tuple[Heard, float | None] | Broken) -> tuple[Heard, float | None]:
     if isinstance(value, Broken):
         raise value.error
     return value

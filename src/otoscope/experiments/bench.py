@@ -8,6 +8,7 @@ from typing import Any
 from otoscope.core.audio import Audio
 from otoscope.core.items import Item
 from otoscope.core.nouns import Condition, Intervention, Request, Task
+from otoscope.results.embeddings import EmbeddingStore
 
 #: Rate at which a model without a rate of its own hears the sounds (Hz).
 DEFAULT_RATE = 16_000
@@ -15,7 +16,7 @@ DEFAULT_RATE = 16_000
 
 @dataclass(frozen=True)
 class Bench:
-    """A cell with its parts resolved."""
+    """A cell with its parts resolved. ``embeddings``: where what the model gives is kept for other runs."""
 
     task: Task
     condition: Condition
@@ -23,6 +24,7 @@ class Bench:
     intervention: Intervention
     batch: int = 16
     repeats: int = 1
+    embeddings: EmbeddingStore | None = None
 
 
 @dataclass(frozen=True)

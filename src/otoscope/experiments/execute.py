@@ -24,6 +24,7 @@ from otoscope.experiments.ask_encode import Known, embed_missing, embedded, keep
 from otoscope.experiments.ask_generate import answered, bare_replies
 from otoscope.experiments.ask_separate import InMemory, Outputs, bare_stems, separated
 from otoscope.experiments.bench import DEFAULT_RATE, Asked, Bench, Broken
+from otoscope.experiments.recall import Recall, recall_of
 from otoscope.experiments.sharing import Shelf, Spent, render
 from otoscope.results.schema import Cost, failure_records, item_records
 
@@ -35,11 +36,13 @@ CHUNK_ITEMS = 16
 
 @dataclass
 class ShardOutput:
-    """Rows of a shard (one mapping per row, in item order) and, where the task keeps them, its embeddings."""
+    """Rows of a shard (one mapping per row, in item order) and, where the task keeps them, its embeddings. ``recall``
+    says what of them was in the embedding store; None where none was asked."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, NDArray[Any]] | None = None
     n_failed: int = 0
+    recall: Recall | None = None
 
 
 def run_shard(
@@ -53,7 +56,8 @@ def run_shard(
         shard.run(items[start : start + CHUNK_ITEMS], shown=start == 0)
     if bench.task.keeps_outputs:
         shard.out.kept = pack(items, shard.kept, shard.known)
-    peak = _peak_bytes()
+    recalled = shard.out.recall is not None and shard.out.recall.n_stored > 0
+    peak = None if recalled else _peak_bytes()  # without encoding it is another figure
     for row in shard.out.rows:
         row["peak_bytes"] = peak
     return shard.out
@@ -64,7 +68,8 @@ class _Shard:
 
     def __init__(self, bench: Bench, outputs: Outputs, shelf: Shelf | None) -> None:
         self.bench, self.outputs, self.shelf = bench, outputs, shelf
-        self.out = ShardOutput()
+        store = bench.embeddings
+        self.out = ShardOutput(recall=None if store is None else recall_of(store, bench.model, bench.batch))
         self.known: Known = {}
         self.kept: list[tuple[Item, dict[str, str]]] = []
 
@@ -74,7 +79,7 @@ class _Shard:
         asked = [a for a in chunk if isinstance(a, Asked)]
         bare = {**bare_stems(self.bench, asked, self.outputs), **bare_replies(self.bench, asked, self.outputs)}
         with self.bench.intervention.on(self.bench.model) as report:
-            embed_missing(self.bench, asked, self.known)
+            embed_missing(self.bench, asked, self.known, self.out.recall)
             for i, (item, one) in enumerate(zip(items, chunk, strict=True)):
                 self._finish(item, one, report, bare, shown and i == 0)
 
@@ -104,7 +109,7 @@ class _Shard:
 
     def _output(
         self, asked: Asked, report: InterventionReport | None, bare: Mapping[str, Any], shown: bool
-    ) -> tuple[Any, float, str | None]:
+    ) -> tuple[Any, float | None, str | None]:
         if isinstance(asked.request, Separate):
             return separated(self.bench, asked, report, bare, self.outputs, shown)
         if isinstance(asked.request, Generate):
@@ -162,7 +167,7 @@ def explain(error: Exception) -> str:
     return " ".join(text.split())[:2000]
 
 
-def _cost(asked: Asked, output: Any, seconds: float) -> Cost:
+def _cost(asked: Asked, output: Any, seconds: float | None) -> Cost:
     """What the item cost; of an answer also its tokens, and those that are left in the last layer."""
     if not isinstance(output, Answered):
         return Cost(asked.seconds_render, seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Forecast:
 
 def forecast(exp: Experiment, plan: Plan, settings: Settings, directory: Path) -> list[Forecast]:
     """A line per cell. Loads each model once; writes nothing."""
-    workshop = Workshop(settings)
+    workshop = Workshop(replace(settings, embeddings=None))  # what encoding costs, and nothing is written
     done = _done(directory)
     outputs = InMemory()  # shared by the cells, as the run directory is
     return [_line(exp, p, workshop, done.get(p.id, 0), outputs) for p in plan.cells]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from otoscope.core.errors import ModelError
@@ -17,6 +18,7 @@ from otoscope.experiments.fitting import Calibration, check, fitted, learns
 from otoscope.interventions.catalogue import resolve_intervention
 from otoscope.interventions.none import NoIntervention
 from otoscope.models.resolve import resolve, twin_refusal
+from otoscope.results.embeddings import EmbeddingStore, checked_folder
 from otoscope.tasks.catalogue import resolve_condition, resolve_task
 
 
@@ -30,6 +32,7 @@ class Settings:
     share: bool = True  # settings of one item share its decoding, features and audio encoding
     warmup: int = 1  # answers that a model of answers gives, untimed, before the first item
     repeats: int = 1  # times that each item is asked; more than once, nothing is shared
+    embeddings: Path | None = field(default_factory=checked_folder)  # where they are kept for other runs
     shard: tuple[int, int] = (0, 1)  # this process does shards with index % shard[1] == shard[0]
     #: Models that exist as Python objects only, by the name that cells use.
     objects: Mapping[str, Any] = field(default_factory=dict)
@@ -90,14 +93,23 @@ class Workshop:
         model, intervention = self.model(cell), resolve_intervention(cell.intervention)
         if learns(intervention):
             intervention = fitted(intervention, model, model.identity(), self.calibration(cell), kept)
+        task = self.task(cell)
         return Bench(
-            task=self.task(cell),
+            task=task,
             condition=resolve_condition(cell.condition),
             model=model,
             intervention=intervention,
             batch=self.settings.batch,
             repeats=self.settings.repeats,
+            embeddings=self._embeddings(task, intervention),
         )
+
+    def _embeddings(self, task: Task, intervention: Any) -> EmbeddingStore | None:
+        """The embedding store, for tasks whose recordings other runs will ask about too (``shares_embeddings``). What
+        an intervention makes of them is nobody else's."""
+        folder = self.settings.embeddings
+        used = getattr(task, "shares_embeddings", False) and isinstance(intervention, NoIntervention)
+        return EmbeddingStore(folder) if used and folder is not None else None
 
     def keep_only(self, cell: Cell) -> None:
         """Let go of every model but this cell's: one network in memory at a time."""

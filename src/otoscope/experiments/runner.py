@@ -16,6 +16,7 @@ from otoscope.experiments.experiment import Experiment, load_experiment
 from otoscope.experiments.plan import Plan, Planned, Settings, make_plan
 from otoscope.experiments.worker import Event, Job
 from otoscope.results.cells import Cell as StoredCell
+from otoscope.results.shardfiles import NOTHING_ASKED, Recalled
 from otoscope.results.shards import Extent
 from otoscope.results.store import Results
 from otoscope.tasks.catalogue import resolve_task
@@ -23,7 +24,8 @@ from otoscope.tasks.catalogue import resolve_task
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to. ``complete`` is false while shards that other machines hold are missing."""
+    """What a run came to. ``complete`` is false while shards that other machines hold are missing. ``recalled``: what
+    the embedding store gave, over all shards of these cells."""
 
     results: Results
     plan: Plan
@@ -31,6 +33,7 @@ class Summary:
     n_done: int
     n_failed: int
     complete: bool
+    recalled: Recalled = NOTHING_ASKED
 
     @property
     def exit_code(self) -> int:
@@ -115,6 +118,7 @@ def register(store: Results, exp: Experiment, plan: Plan, settings: Settings, wo
                 "warmup": settings.warmup,
                 "repeats": settings.repeats,
                 "shard": list(settings.shard),
+                "embeddings": "off" if settings.embeddings is None else str(settings.embeddings),
                 "trust_remote_code": settings.trust_remote_code,
             },
             "environment": environment(),
@@ -161,6 +165,7 @@ def account(store: Results, plan: Plan) -> Summary:
     changes: dict[str, dict[str, Any]] = {}
     total = done = failed = 0
     complete = True
+    recalled = NOTHING_ASKED
     for p in plan.cells:
         extent = store.cell(p.id).extent
         tally = store.progress(p.id)
@@ -171,8 +176,9 @@ def account(store: Results, plan: Plan) -> Summary:
         changes[p.id] = {"status": status, "n_done": tally.n_items, "n_failed": bad}
         total, done, failed = total + extent.n_items, done + tally.n_items, failed + bad
         complete &= whole
+        recalled += tally.recalled
     store.update_cells(changes)
-    return Summary(store, plan, total, done, failed, complete)
+    return Summary(store, plan, total, done, failed, complete, recalled)
 
 
 def _failed_readouts(store: Results, cell: str, extent: Extent) -> list[int]:

@@ -33,7 +33,8 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Event:
-    """Something a display may want to show. ``kind``: cell | shard | readout | done | model-error | wait."""
+    """Something a display may want to show. ``kind``: cell | shard | readout | done | model-error | damaged | wait.
+    ``n_stored``: sounds that the embedding store had."""
 
     kind: str
     cell: str
@@ -44,6 +45,7 @@ class Event:
     seconds: float = 0.0
     note: str = ""
     worker: int = 0
+    n_stored: int = 0
 
 
 @dataclass(frozen=True)
@@ -190,17 +192,21 @@ class Worker:
     def _do_shard(self, planned: Planned, key: ShardKey, items: Sequence[Item], n_items: int) -> None:
         start = time.perf_counter()
         bench = self._bench(planned)
+        recall = None
         if isinstance(bench, Exception):
             rows, n_failed = failed_rows(items, bench), len(items)
         else:
             out = run_shard(bench, items, self.outputs, self.shelf)
-            rows, n_failed = out.rows, out.n_failed
+            rows, n_failed, recall = out.rows, out.n_failed, out.recall
             if out.kept is not None:
                 artefact = self.store.put_artefact(out.kept)
                 for row in rows:
                     row["output"] = artefact
-        self.store.write_shard(planned.id, key, row_table(planned.id, key.round, key.index, rows))
+        counts = None if recall is None else recall.counts()
+        self.store.write_shard(planned.id, key, row_table(planned.id, key.round, key.index, rows), counts)
         self._work_done += 1
+        for what in () if recall is None else recall.damaged:
+            self._emit(Event("damaged", planned.id, planned.cell.alias, note=what, worker=self.index))
         self._emit(
             Event(
                 "shard",
@@ -211,6 +217,7 @@ class Worker:
                 n_failed=n_failed,
                 seconds=time.perf_counter() - start,
                 worker=self.index,
+                n_stored=0 if recall is None else recall.n_stored,
             )
         )
 

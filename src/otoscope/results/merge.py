@@ -86,13 +86,16 @@ def _merge_shard(source: Results, target: Results, cell: Cell, key: ShardKey) ->
         return
     mine = target.read_shard(cell.cell, key)
     if mine is None:
-        target.write_shard(cell.cell, key, theirs)
+        tally = source.folder(cell.cell).tally(key)
+        target.write_shard(cell.cell, key, theirs, None if tally is None else tally.recalled)
         return
     better = pa.array(sorted(_failed(mine) - _failed(theirs)), pa.string())
     if len(better):
         kept = mine.filter(pc.invert(pc.is_in(mine.column("item"), better)))
         gained = theirs.filter(pc.is_in(theirs.column("item"), better))
-        target.write_shard(cell.cell, key, pa.concat_tables([kept, gained]).unify_dictionaries())
+        tally = target.folder(cell.cell).tally(key)
+        joined = pa.concat_tables([kept, gained]).unify_dictionaries()
+        target.write_shard(cell.cell, key, joined, None if tally is None else tally.recalled)
 
 
 def _answers(table: pa.Table | None) -> _Answers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,12 +21,29 @@ FIX = "Delete the file and run the same command again: only this shard is comput
 
 
 @dataclass(frozen=True)
+class Recalled:
+    """Of the sounds that an encoder was asked about: those that the embedding store had, those that were encoded, and
+    the files of the store that were damaged. All 0 where no store was asked."""
+
+    stored: int = 0
+    encoded: int = 0
+    damaged: int = 0
+
+    def __add__(self, other: Recalled) -> Recalled:
+        return Recalled(self.stored + other.stored, self.encoded + other.encoded, self.damaged + other.damaged)
+
+
+NOTHING_ASKED = Recalled()
+
+
+@dataclass(frozen=True)
 class Tally:
-    """What a shard holds: rows, items with rows, and items that failed."""
+    """What a shard holds: rows, items with rows, items that failed, and what the embedding store gave."""
 
     n_rows: int
     n_items: int
     n_failed: int
+    recalled: Recalled = NOTHING_ASKED
 
 
 class ShardFolder:
@@ -73,7 +90,7 @@ class ShardFolder:
         last = self.last_attempt(key)
         return self.folder / key.file_name(last) if last else None
 
-    def write(self, key: ShardKey, table: pa.Table) -> Path:
+    def write(self, key: ShardKey, table: pa.Table, recalled: Recalled | None = None) -> Path:
         """The next attempt; see :meth:`Results.write_shard`."""
         tally = self._check(key, table)
         with store_errors(self.folder):
@@ -85,6 +102,7 @@ class ShardFolder:
             "key": str(key),
             "n_items": tally.n_items,
             "n_failed": tally.n_failed,
+            **({} if recalled is None else {"recalled": asdict(recalled)}),
         }
         write_durably(path, tables.encode(table, meta), "shard")
         return path
@@ -117,7 +135,7 @@ class ShardFolder:
             return None
         meta = tables.read_meta(path, FIX)
         self._mine(path, key, meta)
-        return Tally(meta["n_rows"], meta["n_items"], meta["n_failed"])
+        return Tally(meta["n_rows"], meta["n_items"], meta["n_failed"], Recalled(**meta.get("recalled", {})))
 
     def read(self, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table | None:
         """Rows of the newest attempt, verified, or None."""

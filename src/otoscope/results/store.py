@@ -38,7 +38,7 @@ from otoscope.results.audit import audit
 from otoscope.results.cells import Cell, cells_from, cells_table, enlarged
 from otoscope.results.files import is_temporary, store_errors, sweep_temporaries, write_durably
 from otoscope.results.schema import ROWS, SCHEMA_VERSION, WHOLE_ITEM
-from otoscope.results.shardfiles import ShardFolder, Tally
+from otoscope.results.shardfiles import NOTHING_ASKED, Recalled, ShardFolder, Tally
 from otoscope.results.shards import ShardKey
 
 FORMAT = "otoscope-results"
@@ -245,11 +245,11 @@ class Results(Displayed):
         """The shard files of one cell."""
         return ShardFolder(self.path / "items" / cell, cell)
 
-    def write_shard(self, cell: str, key: ShardKey, table: pa.Table) -> Path:
+    def write_shard(self, cell: str, key: ShardKey, table: pa.Table, recalled: Recalled | None = None) -> Path:
         """Write the next attempt of a shard (rows from ``schema.row_table``), durably. An ``items`` shard must hold at
         least one row of each of its items. Raises :class:`InputError` on rows that are not this shard's."""
         self.cell(cell)
-        return self.folder(cell).write(key, table)
+        return self.folder(cell).write(key, table, recalled)
 
     def shard_state(self, cell: str, key: ShardKey) -> ShardState:
         """From the footer alone: ``failures`` if any item failed."""
@@ -269,7 +269,8 @@ class Results(Displayed):
         folder, known = self.folder(cell), self.cell(cell)
         keys = [k for k in folder.current(known.extent) if k.kind == "items"]
         tallies = [t for k in keys if (t := folder.tally(k)) is not None]
-        return Tally(sum(t.n_rows for t in tallies), sum(t.n_items for t in tallies), sum(t.n_failed for t in tallies))
+        n_rows, n_items, n_failed = (sum(getattr(t, n) for t in tallies) for n in ("n_rows", "n_items", "n_failed"))
+        return Tally(n_rows, n_items, n_failed, sum((t.recalled for t in tallies), NOTHING_ASKED))
 
     @contextmanager
     def claim(self, cell: str, key: ShardKey) -> Iterator[bool]:

@@ -10,6 +10,7 @@ from otoscope.core.naming import parse_spec
 from otoscope.report.cards import known_of
 from otoscope.report.run import Run
 from otoscope.report.section import TD, Block, Facts, Fold, Prose, Section, Table
+from otoscope.results.shardfiles import NOTHING_ASKED
 
 _STATES = ("planned", "running", "done", "failed")
 
@@ -26,6 +27,7 @@ def provenance(run: Run) -> Section:
     else:
         blocks.append(Prose("The directory holds no record of a run.", "missing"))
     blocks.append(_licences(run))
+    blocks += _recalled(run)
     if run.cells:
         rows: list[list[TD | str]] = [
             [
@@ -64,6 +66,17 @@ def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         "execution": ", ".join(f"{k} {v}" for k, v in execution.items()),
     }
     return [(k, v) for k, v in found.items() if v]
+
+
+def _recalled(run: Run) -> list[Block]:
+    """What the embedding store gave, where one was asked."""
+    if run.store is None:
+        return []
+    found = sum((run.store.progress(c.cell).recalled for c in run.cells), NOTHING_ASKED)
+    if found == NOTHING_ASKED:
+        return []
+    text = f"Embeddings: {found.stored} came from the embedding store, {found.encoded} were encoded in this run."
+    return [Prose(text + (f" {found.damaged} damaged files were replaced." if found.damaged else ""))]
 
 
 def _joined(a: Any, b: Any, between: str) -> str:

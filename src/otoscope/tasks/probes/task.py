@@ -44,6 +44,7 @@ class ProbeTask:
     version: ClassVar[int] = 2
     rounds: ClassVar[int] = 1
     keeps_outputs: ClassVar[bool] = True
+    shares_embeddings: ClassVar[bool] = True
     findings_of_rows: ClassVar[Any] = staticmethod(tables)
 
     protocol: str = "clean"
