@@ -11,6 +11,7 @@ import click
 
 from otoscope.cli._common import json_option, print_json, print_table, seconds
 from otoscope.cli._embeddings import embeddings
+from otoscope.cli._fetch import fetch
 from otoscope.core.errors import UsageError
 
 
@@ -312,6 +313,7 @@ def import_(file: str, task: str, name: str, into: str, condition: str, limit: i
 
 
 command.add_command(embeddings)
+command.add_command(fetch)
 
 
 def _clips(source: str | None) -> tuple[list[Any], list[tuple[str, str]]]:
