@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from tests.helpers.http_server import serving
+from http_server import serving
 
 from otoscope.core.download import Patience, Remote, checksum, fetch, fetch_json
 from otoscope.core.errors import InputError, StoreError, UsageError

@@ -47,6 +47,7 @@ for _name, _about in (
     ("phrases", "instrument of a phrase, generated (music)"),
 ):
     TASKS.add(f"probes/{_name}", f"otoscope.tasks.probes.own:{_name.capitalize()}", f"probe: {_about}")
+TASKS.add("probes/hear", "otoscope.tasks.probes.hear:HearProbe", "probe: a task folder of HEAR: data=DIR")
 TASKS.add("probes/folder", "otoscope.tasks.probes.folders:FolderProbe", "probe: your own recordings: data=DIR")
 for _key, _task in xares_tasks().items():
     TASKS.add(f"xares/{_key}", f"otoscope.tasks.probes.xares:{_key}", f"probe: X-ARES {_task.title} ({_task.domain})")

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 from click.testing import CliRunner
-from tests.helpers.http_server import serving
+from http_server import serving
 
 from otoscope.cli import cli
 from otoscope.core.download import Patience

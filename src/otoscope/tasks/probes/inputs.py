@@ -34,7 +34,8 @@ class ProbeInputs:
     def render(self, rate: int) -> dict[str, Audio]:
         if self.source is None or self.problem is not None:
             raise InputError(self.problem or "there is no sound")
-        sound = self.source.load()
+        at = getattr(self.source, "at", None)  # a sound that is there at several rates
+        sound = (self.source if at is None else at(rate)).load()
         sound = (sinc_resample if self.resampler == "sinc" else resample)(sound, rate).mono()
         x = sound.samples
         if self.crop is not None and self.crop_s is not None:

@@ -72,11 +72,12 @@ class SoundFile:
         return found.frames, found.rate
 
     def describe(self) -> Any:
-        return {"file": self.name, "sha256": _digest(self.path) if self.path.is_file() else None}
+        return {"file": self.name, "sha256": file_digest_of(self.path) if self.path.is_file() else None}
 
 
 @lru_cache(maxsize=65536)
-def _digest(path: Path) -> str:
+def file_digest_of(path: Path) -> str:
+    """sha256 of a file, once in a process."""
     return file_digest(path)
 
 

@@ -245,7 +245,11 @@ def task_key(task: str) -> str:
     data = spec.params.get("data")
     if data is None:
         return str(spec)
-    return str(spec.with_params(data=Path(str(data)).name) if spec.name == "probes/folder" else spec.without("data"))
+    return str(
+        spec.with_params(data=Path(str(data)).name)
+        if spec.name in ("probes/folder", "probes/hear")
+        else spec.without("data")
+    )
 
 
 def published_key(task: str) -> str:
