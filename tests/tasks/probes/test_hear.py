@@ -55,11 +55,11 @@ def test_an_encoder_hears_the_files_of_its_rate(tmp_path):
 
 def test_a_run_scores_it(tmp_path):
     folder = write_hear_task(tmp_path / "mini", n=12, rates=(16_000,))
-    block = Block((parse_spec(f"probes/hear:data={folder},probes=linear knn-cosine,seeds=0"),))
+    block = Block((parse_spec(f"probes/hear:data={folder},probes=linear,seeds=0"),))
     done = run(Experiment("e", (block,), models=(parse_spec("logmel"),)), into=tmp_path / "run")
     assert done.n_failed == 0
     values = [r["value"] for r in done.results.rows(metrics=["score"]).to_pylist() if r["metric"] == "score"]
-    assert len(values) == 24
+    assert len(values) == 12  # of the test part
     assert np.mean(values) > 0.8
     (cell,) = done.results.cells()
     assert task_key(cell.task).startswith("probes/hear:data=mini")
