@@ -63,18 +63,8 @@ def test_levels() -> None:
         s.set_level(np.zeros(5), -20.0)
 
 
-@pytest.mark.parametrize("snr_db", [-14.0, 0.0, 30.0])
-def test_mix_has_the_snr_and_keeps_the_signal(snr_db: float) -> None:
-    signal, masker = s.tone(440.0, 0.5, 8000), s.noise(0.5, 8000, rng())
-    mix, scaled = s.mix_at_snr(signal, masker, snr_db)
-    assert np.allclose(mix - scaled, signal)
-    assert s.db(s.root_mean_square(signal) / s.root_mean_square(scaled)) == pytest.approx(snr_db)
-
-
-def test_mix_refuses_silence_and_unequal_lengths() -> None:
-    with pytest.raises(InputError, match="not silent"):
-        s.mix_at_snr(np.zeros(10), np.ones(10), 0.0)
+def test_signals_of_unequal_lengths_are_not_added() -> None:
     with pytest.raises(InputError, match="different shapes"):
-        s.mix_at_snr(np.ones(10), np.ones(11), 0.0)
+        s.add(np.ones(10), np.ones(11))
     with pytest.raises(UsageError, match="holds no sample"):
         s.samples(1e-6, 8000)

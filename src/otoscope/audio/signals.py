@@ -114,17 +114,3 @@ def add(*signals: ArrayLike) -> Array:
     if len(shapes) != 1:
         raise InputError(f"signals of different shapes cannot be added: {sorted(shapes)}")
     return np.sum(arrays, axis=0)
-
-
-def mix_at_snr(signal: ArrayLike, masker: ArrayLike, snr_db: float) -> tuple[Array, Array]:
-    """``(signal + scaled masker, scaled masker)``: the masker moves, the signal stays as it is.
-
-    The SNR is the ratio of the joint RMS of all channels over the whole length. Raises :class:`InputError` when one of
-    the two is silent or their shapes differ.
-    """
-    s, m = np.asarray(signal, dtype=np.float64), np.asarray(masker, dtype=np.float64)
-    level_s, level_m = root_mean_square(s), root_mean_square(m)
-    if level_s == 0 or level_m == 0:
-        raise InputError("a signal-to-noise ratio needs two signals that are not silent")
-    scaled = m * (level_s / level_m / from_db(snr_db))
-    return add(s, scaled), scaled

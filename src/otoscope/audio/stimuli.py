@@ -84,11 +84,6 @@ def intervals(spec: BinauralSpec, seed: int, rate: int) -> dict[str, Float]:
     return {"signal": render(spec, seed, rate, "signal"), "noise": render(spec.noise_alone(), seed, rate, "noise")}
 
 
-def check_headroom(spec: BinauralSpec, seed: int, rate: int, highest_snr_db: float) -> None:
-    """Raise :class:`InputError` now rather than in the middle of a grid whose highest SNR does not fit full scale."""
-    triplet(replace(spec, snr_db=highest_snr_db), seed, rate)
-
-
 def to_audio(signals: Mapping[str, Float], rate: int) -> dict[str, Audio]:
     """Float32 audio by name. Bit-identical ears stay bit-identical."""
     return {name: Audio(x.astype(np.float32), rate) for name, x in signals.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from otoscope.core.items import Factor
 from otoscope.report.section import TD, Table
@@ -63,11 +63,6 @@ def db_cell(score: Score | None, *, sign: bool = True) -> TD:
     return TD(value, sub=interval(score.ci_low, score.ci_high, sign=sign), number=True)
 
 
-def share_cell(score: Score | None) -> TD:
-    """A share as per cent."""
-    return TD("not run" if score is None else percent(score.value), number=True)
-
-
 def score_table(caption: str, scores: Sequence[Score], *, factors: Iterable[str]) -> Table:
     """Any scores, one a line: what a task without a section of its own gets."""
     names = list(factors)
@@ -104,7 +99,3 @@ def _significant_interval(s: Score) -> str:
 def factor_names(scores: Iterable[Score]) -> list[str]:
     """The factors that occur, in order of first occurrence."""
     return list(dict.fromkeys(name for s in scores for name in s.factors))
-
-
-def describe_factors(factors: Mapping[str, Factor]) -> str:
-    return ", ".join(f"{k} {plain(v)}" for k, v in factors.items())

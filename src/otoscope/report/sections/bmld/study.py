@@ -36,10 +36,6 @@ class Study:
     cards: Mapping[str, Known]
     broken: Mapping[str, str]  # models none of whose items could be answered, with the first reason
 
-    @property
-    def main_variant(self) -> str:
-        return self.variants[0] if self.variants else ""
-
     @cached_property
     def encoders(self) -> list[str]:
         """Models with distances: subjects first, then references; no twins, and none that failed throughout."""
