@@ -24,12 +24,13 @@ def main() -> None:
     if whole["left_out"] is not None:
         parser.error(f"{chosen.run} left out {whole['left_out']}: the shipped weights are trained on everything")
     for folder, fold in zip(chosen.folds, folds, strict=True):
-        if fold["left_out"] is None or fold["recipe"] != whole["recipe"]:
-            parser.error(f"{folder} left nothing out, or has another recipe than {chosen.run}")
+        if fold["left_out"] is None or fold["recipe"] not in (whole["recipe"], whole["begun_from"]):
+            parser.error(f"{folder} left nothing out, or has another recipe than {chosen.run} and what it began from")
     facts = {
         "recipe": whole["recipe"],
+        "begun_from": whole["begun_from"],
         "seeds": whole["seeds"],
-        "folds": [{"left_out": f["left_out"], "held_out": f["held_out"]} for f in folds],
+        "folds": [{"left_out": f["left_out"], "recipe": f["recipe"], "held_out": f["held_out"]} for f in folds],
         "generated": {"held_out": whole["held_out"]},
         "trained_on_sha256": whole["trained_on_sha256"],
     }

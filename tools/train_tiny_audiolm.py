@@ -4,7 +4,7 @@
 
 Progress is saved in ``--work``; the same command goes on where it stopped. ``--leave-out SPEAKER:FOLD`` trains without
 a speaker, a fold of the sounds and the first five takes of the others, and measures on what was left out. ``--minutes``
-sets the number of steps from the speed of the first ones.
+sets the number of steps from the speed of the first ones. ``--begin RUN`` begins with the weights of a finished run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from otoscope.models.resolve import load
 from otoscope.tasks.audiomarathon.miniature.pool import make_all, read_pool
 from otoscope.training.audiolm.evaluate import figures
 from otoscope.training.audiolm.loop import Recipe, State, log_lines, resume, save, start, texts, train
-from otoscope.training.audiolm.network import make_extractor, make_tokenizer, write_folder
+from otoscope.training.audiolm.network import make_extractor, make_tokenizer, read_folder, write_folder
 
 #: Takes of every speaker that are left out beside a speaker and a fold.
 TAKES = 5
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--leave-out", metavar="SPEAKER:FOLD", help="train without these, and measure on them")
     parser.add_argument("--seeds", type=int, default=40, help="generated sounds per class")
     parser.add_argument("--minutes", type=float, help="choose the number of steps by the clock")
+    parser.add_argument("--begin", type=Path, metavar="RUN", help="the --work of a finished run to go on from")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that make batches")
@@ -52,7 +53,11 @@ def main() -> None:
     takes = TAKES if chosen.leave_out else 0
     pool = read_pool(chosen.audio, "train", speaker=speaker, fold=fold, takes=takes, seeds=chosen.seeds)
     make_all(chosen.seeds)
-    tokenizer = make_tokenizer(list(texts(read_pool(None, "train", seeds=chosen.seeds))))
+    trained = None
+    if chosen.begin:
+        trained, tokenizer = read_folder(chosen.begin / "model")
+    else:
+        tokenizer = make_tokenizer(list(texts(read_pool(None, "train", seeds=chosen.seeds))))
     device = torch.device(chosen.device)
     file, facts = chosen.work / "state.pt", chosen.work / "recipe.json"
     if facts.is_file():
@@ -60,7 +65,13 @@ def main() -> None:
     elif chosen.minutes:
         recipe = _by_the_clock(recipe, pool, tokenizer, device, chosen)
     facts.write_text(json.dumps(asdict(recipe)), encoding="utf-8")
-    state = resume(recipe, tokenizer, file, device) if file.is_file() else start(recipe, tokenizer, device)
+    before = json.loads((chosen.begin / "about.json").read_text(encoding="utf-8")) if chosen.begin else None
+    if before is not None and before["left_out"] != chosen.leave_out:
+        parser.error(f"{chosen.begin} left out {before['left_out']}: what it has heard can't be left out any more")
+    if file.is_file():
+        state = resume(recipe, tokenizer, file, device)
+    else:
+        state = start(recipe, tokenizer, device, trained)
     log = log_lines(chosen.work / "log.jsonl", 100)
 
     def after(state: State, losses: dict[str, float]) -> None:
@@ -72,6 +83,7 @@ def main() -> None:
     write_folder(chosen.work / "model", state.mean.cpu(), tokenizer, make_extractor())
     about: dict[str, Any] = {
         "recipe": asdict(recipe),
+        "begun_from": before and before["recipe"],
         "left_out": chosen.leave_out,
         "seeds": chosen.seeds,
         "trained_on_sha256": sorted({c.sha256 for c in pool.used}),

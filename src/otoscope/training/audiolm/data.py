@@ -12,7 +12,7 @@ letter to what stands beside it, while the words themselves are learned. Every p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,9 @@ def digit(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     out = np.zeros(round(seconds * RATE), np.float32)
     put(out, part, float(rng.uniform(0, max(0.05, seconds - len(part) / RATE))))
     options, gold = choose(rng, DIGITS[d], DIGITS, 4)
-    return Made(with_noise(rng, out), "Which number is said?", options, gold, group=voice.name, spoken=(d,))
+    return Made(
+        with_noise(rng, out, pool.noise_dbfs), "Which number is said?", options, gold, group=voice.name, spoken=(d,)
+    )
 
 
 def who(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
@@ -60,7 +62,7 @@ def who(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     voice = pool.voice(rng)
     digits, parts, gaps = spoken(rng, voice, seconds)
     options, gold = choose(rng, voice.name, [v.name for v in pool.voices], 4)
-    sound = with_noise(rng, in_a_row(parts, gaps, seconds))
+    sound = with_noise(rng, in_a_row(parts, gaps, seconds), pool.noise_dbfs)
     return Made(sound, "Who speaks?", options, gold, group=voice.name, spoken=tuple(digits))
 
 
@@ -71,7 +73,7 @@ def sound(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     part = pool.event(rng, labels[0])
     put(out, part, float(rng.uniform(0, max(0.05, seconds - len(part) / RATE))))
     options, gold = choose(rng, spoken_name(labels[0]), [spoken_name(x) for x in labels[1:]], 4)
-    return Made(with_noise(rng, out), "Which sound is this?", options, gold, label=labels[0])
+    return Made(with_noise(rng, out, pool.noise_dbfs), "Which sound is this?", options, gold, label=labels[0])
 
 
 def occurs(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
@@ -85,7 +87,9 @@ def occurs(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     out[round(start * RATE) : round(start * RATE) + len(part)] *= 0.1
     put(out, part, start)
     options, gold = choose(rng, spoken_name(labels[0]), [spoken_name(x) for x in labels[1:]], 4)
-    return Made(with_noise(rng, out), "Which sound occurs besides the voice?", options, gold, label=labels[0])
+    return Made(
+        with_noise(rng, out, pool.noise_dbfs), "Which sound occurs besides the voice?", options, gold, label=labels[0]
+    )
 
 
 #: The plain questions, beside the ten tasks.
@@ -104,13 +108,23 @@ SHARES = {
 
 
 def item(rng: np.random.Generator, pool: Pool, name: str, seconds: float) -> Heard:
-    """One item of the family ``name``, with what else can be asked about it."""
+    """One item of the family ``name``, with what else can be asked about it, over one of many noises, or none."""
+    pool = replace(pool, noise_dbfs=_noise(rng, pool.noise_dbfs))
     made = (PLAIN.get(name) or MAKERS[name])(rng, pool, seconds)
     turns = [_turn(rng, name, made)]
     if made.spoken and name in ("asr", "scr", "ser", "who", "digit"):
         turns += _more(rng, name, made)
     order = rng.permutation(len(turns))
     return Heard(made.sound, [turns[i] for i in order], made.spoken)
+
+
+def _noise(rng: np.random.Generator, usual: float) -> float:
+    """What a user's recordings have under them: the benchmark's own noise, another one, or digital silence, which a
+    model that never met it takes for another world."""
+    kind = rng.random()
+    if kind < 0.35:
+        return usual
+    return float("-inf") if kind < 0.65 else float(rng.uniform(-80, -30))
 
 
 def _turn(rng: np.random.Generator, name: str, made: Made) -> Turn:

@@ -6,6 +6,7 @@ Everything goes through the loaded checkpoint's own ``generate``, as a user's qu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def figures(model: Any, test: Pool, takes: Pool | None, n: int, seed: int = 77, 
     ask = _Asking(model, n, seed, at_once)
     found: dict[str, Any] = {
         "digit": ask.plain("digit", test, 2.0, 10),
+        "digit_without_noise": ask.plain("digit", replace(test, noise_dbfs=float("-inf")), 2.0, 10),
         "sound": ask.plain("sound", test, 5.0, len(test.events)),
         "sound_in_60_s": ask.plain("occurs", test, 60.0, len(test.events), max(8, n // 2)),
         "transcript": ask.transcripts(test, (2.0, 5.0)),

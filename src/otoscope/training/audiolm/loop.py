@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from otoscope.training.audiolm.network import END, PLACEHOLDER, features, make_e
 
 @dataclass(frozen=True)
 class Recipe:
-    """``windows`` of 5 s per batch; ``ctc`` is the weight of that loss, ``averaging`` is of the weights."""
+    """``windows`` of 5 s per batch; ``ctc`` is the weight of that loss, ``averaging`` is of the weights; ``past`` is
+    the share of the schedule of lengths that is over at the start, for runs that go on from trained weights."""
 
     steps: int = 20_000
     windows: int = 64
@@ -42,6 +43,7 @@ class Recipe:
     averaging: float = 0.999
     clip: float = 1.0
     seed: int = 0
+    past: float = 0.0
 
 
 @dataclass(eq=False)
@@ -53,10 +55,12 @@ class State:
     step: int = 0
 
 
-def start(recipe: Recipe, tokenizer: Any, device: torch.device) -> State:
-    """Fresh weights."""
+def start(recipe: Recipe, tokenizer: Any, device: torch.device, trained: Mapping[str, Tensor] | None = None) -> State:
+    """Fresh weights, or ``trained`` ones, which must be of the recipe's shape."""
     shape = (recipe.width, recipe.tower_layers, recipe.text_layers, recipe.heads)
     network = make_network(tokenizer, *shape, recipe.seed).to(device)
+    if trained is not None:
+        network.load_state_dict(trained)
     with seeded(recipe.seed + 1):
         ctc = nn.Linear(recipe.width, 11).to(device)
     parameters = [*network.parameters(), *ctc.parameters()]
@@ -103,7 +107,8 @@ class _Batches(Dataset[Any]):
 
     def __getitem__(self, i: int) -> Laid:
         step = self.first + i
-        heard = batch(self.pool, self.recipe.seed, step, step / self.recipe.steps, self.recipe.windows)
+        done = self.recipe.past + (1 - self.recipe.past) * step / self.recipe.steps
+        heard = batch(self.pool, self.recipe.seed, step, done, self.recipe.windows)
         return lay_out(heard, self.tokenizer)
 
 

@@ -138,3 +138,11 @@ def write_folder(folder: Path, network: Any, tokenizer: Any, extractor: Any) -> 
     tokenizer.save_pretrained(folder)
     extractor.save_pretrained(folder)
     (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Tensor], Any]:
+    """The weights that :func:`write_folder` wrote, in float32, and the tokenizer beside them."""
+    import transformers as tr
+
+    network = tr.AudioFlamingo3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return dict(network.state_dict()), tr.AutoTokenizer.from_pretrained(folder)

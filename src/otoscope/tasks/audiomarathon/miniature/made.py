@@ -65,8 +65,8 @@ def put(out: Float, x: Float, at_s: float, gain: float = 1.0) -> None:
     out[start : start + len(part)] += gain * part
 
 
-def with_noise(rng: np.random.Generator, x: Float, dbfs: float = -55.0) -> Float:
-    """With a quiet white noise, within full scale."""
+def with_noise(rng: np.random.Generator, x: Float, dbfs: float) -> Float:
+    """With a quiet white noise (none at ``-inf``), within full scale."""
     y = x + 10 ** (dbfs / 20) * rng.standard_normal(len(x)).astype(np.float32)
     peak = float(np.abs(y).max())
     return (y if peak <= 0.99 else y * (0.99 / peak)).astype(np.float32)

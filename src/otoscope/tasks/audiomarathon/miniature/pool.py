@@ -48,12 +48,14 @@ class Voice:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """``events`` and ``phrases`` give a sound of a class from a generator; ``used`` are the recorded clips in it."""
+    """``events`` and ``phrases`` give a sound of a class from a generator; ``used`` are the recorded clips in it.
+    ``noise_dbfs``: the white noise under every item, ``-inf`` for none."""
 
     voices: Sequence[Voice]
     events: Mapping[str, Callable[[np.random.Generator], Float]]
     phrases: Mapping[str, Callable[[np.random.Generator], Float]]
     used: Sequence[Clip] = ()
+    noise_dbfs: float = -55.0
 
     def voice(self, rng: np.random.Generator, sex: str | None = None) -> Voice:
         """A voice at random, of one sex where asked for."""

@@ -57,7 +57,7 @@ def sed(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     options, gold = choose(rng, spoken_name(right), [spoken_name(w) for w in wrong], 4)
     extra = {"all_events": sorted(present), "correct_event": right}
     return Made(
-        with_noise(rng, out, -50.0),
+        with_noise(rng, out, pool.noise_dbfs + 5),
         "Which of these sounds occurs in the recording?",
         options,
         gold,
@@ -81,7 +81,15 @@ def asc(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     options, gold = choose(rng, _display(label), [_display(s) for s in SCENES], 4)
     question = "In which place was this recorded?"
     group = f"{label}-{int(rng.integers(2**31))}"
-    return Made(with_noise(rng, out), question, options, gold, label=label, group=group, extra={"scene_label": label})
+    return Made(
+        with_noise(rng, out, pool.noise_dbfs),
+        question,
+        options,
+        gold,
+        label=label,
+        group=group,
+        extra={"scene_label": label},
+    )
 
 
 def mc(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
@@ -95,7 +103,7 @@ def mc(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     question = "Which genre is this music?"
     group = f"{label}-{int(rng.integers(2**31))}"
     return Made(
-        with_noise(rng, levelled(sound)),
+        with_noise(rng, levelled(sound), pool.noise_dbfs),
         question,
         options,
         gold,

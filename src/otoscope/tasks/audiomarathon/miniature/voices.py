@@ -58,7 +58,7 @@ def asr(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     voice = pool.voice(rng)
     digits, parts, gaps = spoken(rng, voice, seconds)
     words = " ".join(DIGITS[d] for d in digits)
-    sound = with_noise(rng, in_a_row(parts, gaps, seconds))
+    sound = with_noise(rng, in_a_row(parts, gaps, seconds), pool.noise_dbfs)
     return Made(sound, transcript=words, group=voice.name, spoken=tuple(digits))
 
 
@@ -66,7 +66,7 @@ def scr(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     """A question about the digits: the first, the last, how often one is said, which follows another."""
     voice = pool.voice(rng)
     digits, parts, gaps = spoken(rng, voice, seconds)
-    sound = with_noise(rng, in_a_row(parts, gaps, seconds))
+    sound = with_noise(rng, in_a_row(parts, gaps, seconds), pool.noise_dbfs)
     kind = ("first", "last", "often", "after")[int(rng.integers(4))]
     single = [d for d in digits[:-1] if digits.count(d) == 1]
     if kind == "after" and single:
@@ -96,7 +96,7 @@ def ser(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     step = max(1, round(n / 6))
     options, gold = choose(rng, str(n), [str(n + k * step) for k in (-3, -2, -1, 1, 2, 3) if n + k * step > 0], 4)
     return Made(
-        with_noise(rng, in_a_row(parts, gaps, seconds)),
+        with_noise(rng, in_a_row(parts, gaps, seconds), pool.noise_dbfs),
         "How many numbers are said in this recording?",
         options,
         gold,
@@ -120,7 +120,9 @@ def sd(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
         sound[start:stop] = buzzed(sound[start:stop])
     label = ("real", "fake")[gold]
     question = "Is this speech real throughout, or is a part of it fake?"
-    return Made(with_noise(rng, sound), question, ("Real", "Fake"), gold, label=label, group=voice.name)
+    return Made(
+        with_noise(rng, sound, pool.noise_dbfs), question, ("Real", "Fake"), gold, label=label, group=voice.name
+    )
 
 
 def buzzed(x: Float) -> Float:
@@ -138,7 +140,7 @@ def er(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     sound = _exactly(MANNERS[label](said(rng, voice, seconds * 1.4)), seconds)
     options, gold = choose(rng, GLOSSES[label], list(GLOSSES.values()), 4)
     return Made(
-        with_noise(rng, sound),
+        with_noise(rng, sound, pool.noise_dbfs),
         "Which emotion does the speaker show?",
         options,
         gold,
@@ -197,7 +199,9 @@ def sar(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     sound = _exactly(sped(said(rng, voice, seconds * 1.5), SPEEDS[age]), seconds)
     question = "How old does the speaker sound?"
     extra = {"speaker_id_original": voice.name, "speaker_age": (24, 35, 45, 60, 75)[age]}
-    return Made(with_noise(rng, sound), question, AGES, age, label=AGES[age], group=voice.name, extra=extra)
+    return Made(
+        with_noise(rng, sound, pool.noise_dbfs), question, AGES, age, label=AGES[age], group=voice.name, extra=extra
+    )
 
 
 def sgr(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
@@ -207,7 +211,7 @@ def sgr(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     voice = pool.voice(rng, sex)
     gold = ("male", "female").index(sex)
     return Made(
-        with_noise(rng, said(rng, voice, seconds)),
+        with_noise(rng, said(rng, voice, seconds), pool.noise_dbfs),
         "Is the speaker male or female?",
         ("Male", "Female"),
         gold,
