@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core import clock
-from otoscope.core.errors import InputError, ModelError, StoreError
+from otoscope.core.errors import InputError, ModelError
 from otoscope.core.identity import digest
 from otoscope.core.nouns import Answered, Generate, InterventionReport, Prompt, Reply, TokenCounts, Traced
 from otoscope.experiments.ask_separate import Arrays, Outputs, shown_key, timing_key
 from otoscope.experiments.bench import Asked, Bench, Broken
+from otoscope.experiments.unmodified import of_item, unmodified
 from otoscope.interventions.none import NoIntervention
 
 #: What of a reply depends on the clock or on the machine.
@@ -30,20 +31,8 @@ _MEASURED = ("seconds", "peak_bytes")
 
 
 def bare_replies(bench: Bench, chunk: Sequence[Asked], outputs: Outputs) -> dict[str, Reply | Broken]:
-    """By item, the unmodified answers of those that want them. To be called outside the intervention; the empty one
-    needs no second pass and gets none."""
-    if isinstance(bench.intervention, NoIntervention):
-        return {}
-    found: dict[str, Reply | Broken] = {}
-    for asked in chunk:
-        if isinstance(asked.request, Generate) and asked.request.against_bare:
-            try:
-                found[asked.item.id] = _bare(bench.model, asked, asked.request, outputs)
-            except StoreError:
-                raise
-            except Exception as e:
-                found[asked.item.id] = Broken(e)
-    return found
+    """By item, the unmodified answers of those that want them (see :func:`unmodified`)."""
+    return unmodified(bench, chunk, Generate, lambda asked, request: _bare(bench.model, asked, request, outputs))
 
 
 def _bare(model: Any, asked: Asked, request: Generate, outputs: Outputs) -> Reply:
@@ -69,10 +58,7 @@ def answered(
     inside the intervention."""
     request = asked.request
     assert isinstance(request, Generate)
-    found = bare.get(asked.item.id)
-    if isinstance(found, Broken):
-        why = f"fails also without an intervention: {found.error}"
-        raise ModelError(why, where=bench.model.card.name) from found.error
+    found = of_item(bare, asked.item.id, bench.model)
     if report is not None:
         report.drain()  # what an item that failed midway left behind is not this item's
     start = time.perf_counter()

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.core.audio import Audio
-from otoscope.core.errors import ModelError, StoreError
+from otoscope.core.errors import ModelError
 from otoscope.core.identity import digest
 from otoscope.core.nouns import InterventionReport, Separate, Separated, Stems
 from otoscope.experiments.bench import Asked, Bench, Broken
-from otoscope.interventions.none import NoIntervention
+from otoscope.experiments.unmodified import of_item, unmodified
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -60,20 +60,8 @@ class Bare:
 
 
 def bare_stems(bench: Bench, chunk: Sequence[Asked], outputs: Outputs) -> dict[str, Bare | Broken]:
-    """By item, the unmodified stems of those that want them. To be called outside the intervention; the empty one needs
-    no second pass and gets none."""
-    if isinstance(bench.intervention, NoIntervention):
-        return {}
-    found: dict[str, Bare | Broken] = {}
-    for asked in chunk:
-        if isinstance(asked.request, Separate) and asked.request.against_bare:
-            try:
-                found[asked.item.id] = _bare(bench.model, asked, asked.request, outputs)
-            except StoreError:
-                raise
-            except Exception as e:
-                found[asked.item.id] = Broken(e)
-    return found
+    """By item, the unmodified stems of those that want them (see :func:`unmodified`)."""
+    return unmodified(bench, chunk, Separate, lambda asked, request: _bare(bench.model, asked, request, outputs))
 
 
 def _bare(model: Any, asked: Asked, request: Separate, outputs: Outputs) -> Bare:
@@ -108,10 +96,7 @@ def separated(
     request = asked.request
     assert isinstance(request, Separate)
     mixture = asked.signals[request.mixture]
-    found = bare.get(asked.item.id)
-    if isinstance(found, Broken):
-        why = f"fails also without an intervention: {found.error}"
-        raise ModelError(why, where=bench.model.card.name) from found.error
+    found = of_item(bare, asked.item.id, bench.model)
     if report is not None:
         report.drain()  # what an item that failed midway left behind is not this item's
     start = time.perf_counter()
