@@ -13,7 +13,9 @@ from otoscope.models.bundled.tiny_audiolm import about
 def table() -> str:
     """A line per figure: chance, the folds, and the shipped weights on the package's held-out sounds."""
     facts = about()
-    columns = [*((f"without {fold['left_out']}", fold["held_out"]) for fold in facts["folds"])]
+    columns = [
+        (f"without {fold['left_out']}, {fold['recipe']['steps']} steps", fold["held_out"]) for fold in facts["folds"]
+    ]
     columns.append(("shipped, generated", facts["generated"]["held_out"]))
     names = list(dict.fromkeys(name for _, figures in columns for name in figures))
     header = ["question", "chance", *(title for title, _ in columns)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from otoscope.report.sections.bmld.headline import headline as bmld
 from otoscope.report.sections.separation.headline import headline as separation
 from otoscope.results.scoring import Score
 
-from .test_browser import BROWSER, FLAGS
 from .test_separation import store  # noqa: F401  (a fixture)
 
 
@@ -79,28 +77,3 @@ def test_a_page_needs_a_run(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="at least one"):
         write_chapters([], tmp_path / "x.html", "x")
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("width", [360, 800, 1280])
-def test_no_width_scrolls_sideways_and_nothing_is_refused(tones: Run, tmp_path: Path, width: int) -> None:
-    """A frame of that width is measured from outside, because the headless window has a least width of its own."""
-    page = tmp_path / "page.html"
-    page.write_text(render([chapter(tones, "a")], [tones], "Page"), encoding="utf-8")
-    frame = tmp_path / "frame.html"
-    frame.write_text(
-        f'<iframe id="f" src="page.html" style="width:{width}px;height:900px;border:0"></iframe><script>'
-        'const f = document.getElementById("f");'
-        "f.onload = () => { const e = f.contentDocument.documentElement;"
-        'document.body.dataset.wide = e.scrollWidth + " " + e.clientWidth; };</script>',
-        encoding="utf-8",
-    )
-    command = [
-        str(BROWSER), *FLAGS, "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}",
-        "--virtual-time-budget=4000", "--dump-dom", frame.as_uri(),
-    ]  # fmt: skip
-    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert "Refused" not in found.stderr
-    wide = re.search(r'data-wide="(\d+) (\d+)"', found.stdout)
-    assert wide is not None, found.stdout[:500]
-    assert int(wide[1]) <= int(wide[2])

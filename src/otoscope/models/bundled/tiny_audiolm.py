@@ -71,15 +71,23 @@ def _card(random: bool) -> Card:
 
 def _notes() -> tuple[str, ...]:
     facts = about()
-    recipe = facts["recipe"]
     return (
-        "answers a question with lettered options in the words of one of them, never by its letter",
-        f"trained on {len(facts['trained_on_sha256'])} clips and the package's generator: {recipe['steps']} steps of "
-        f"{recipe['windows']} windows of 5 s; python tools/train_tiny_audiolm.py",
-        *(f"left out {fold['left_out']} (speaker:fold), same recipe: {_said(fold)}" for fold in facts["folds"]),
+        "answers a question with lettered options in the words of one of them, never by its letter; knows the questions "
+        "of its training alone, such as --ask 'Listen to the recording. Which number is said? Answer with one word or "
+        "name.'",
+        f"trained on {len(facts['trained_on_sha256'])} clips and the package's generator: {_length(facts['begun_from'])}, "
+        f"then {_length(facts['recipe'])} with more noises and none; python tools/train_tiny_audiolm.py",
+        *(
+            f"left out {fold['left_out']} (speaker:fold), {_length(fold['recipe'])}: {_said(fold)}"
+            for fold in facts["folds"]
+        ),
         f"these weights on the package's held-out voices and sounds: {_said(facts['generated'])}",
         "the recorded voices that it was trained on are all men; those of women are synthetic",
     )
+
+
+def _length(recipe: dict[str, Any]) -> str:
+    return f"{recipe['steps']} steps of {recipe['windows']} windows of 5 s"
 
 
 def _said(found: dict[str, Any]) -> str:
