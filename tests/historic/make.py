@@ -21,7 +21,7 @@ from otoscope.results.store import Results
 
 ROW_FIELDS = (
     "cell", "round", "shard", "item", "base_id", "group", "metric", "value", "factors", "raw", "status", "note",
-    "output", "seconds_model", "tokens_in",
+    "output", "seconds_model", "tokens_in", "in_training",
 )  # fmt: skip
 CELL_FIELDS = (
     "cell", "alias", "task", "condition", "model", "intervention", "seed", "identity", "status", "error", "n_items",
@@ -33,7 +33,7 @@ def records(seed: int, artefact: str) -> list[dict[str, Any]]:
     name = f"500Hz/seed={seed}"
     factors = {"frequency_hz": 500, "snr_db": -14.5, "rung": "intact", "dichotic": True}
     base = {"item": name, "base_id": name, "group": f"seed={seed}", "factors": factors}
-    base |= {"output": artefact, "seconds_model": 0.25, "tokens_in": 3}
+    base |= {"output": artefact, "seconds_model": 0.25, "tokens_in": 3, "in_training": seed == 1}
     if seed == 3:
         return [{**base, "metric": WHOLE_ITEM, "value": None, "status": "failed", "note": "out of memory"}]
     return [

@@ -40,7 +40,7 @@ def test_old_files_are_brought_up_to_date_as_they_are_read(
     """A shard of an imagined version 0, in which ``value`` had another name and there were no tokens."""
     file = toy.one_shard(tmp_path / "run")
     table, meta = tables.read(file, "rows", "fix")
-    old = table.drop_columns(["tokens_in", "tokens_kept"]).rename_columns({"value": "number"})
+    old = table.drop_columns(["tokens_in", "tokens_kept", "in_training"]).rename_columns({"value": "number"})
     file.write_bytes(tables.encode(old, {k: meta[k] for k in ("cell", "key", "n_items", "n_failed")}, schema_version=0))
     results = Results.open(tmp_path / "run")
     with pytest.raises(StoreError, match="is damaged"):
@@ -50,7 +50,7 @@ def test_old_files_are_brought_up_to_date_as_they_are_read(
         t = t.rename_columns({"number": "value"})
         for name in ("tokens_in", "tokens_kept"):
             t = t.append_column(ROWS.field(name), pa.nulls(len(t), pa.int64()))
-        return t.select(ROWS.names)
+        return t.select([n for n in ROWS.names if n != "in_training"])
 
     monkeypatch.setitem(migrate.STEPS["rows"], 0, step)
     assert results.rows().equals(table)

@@ -314,8 +314,8 @@ def test_json_is_strict_and_stable() -> None:
     assert read[3] | {"seed": 0} == {
         "task": "toy", "condition": "intact", "model": "model", "intervention": "none", "metric": "mean_x",
         "factors": {"f": 8000, "side": "left"}, "value": None, "ci_low": None, "ci_high": None, "n": 0, "n_groups": 0,
-        "n_failed": 1, "n_undefined": 0, "n_unparsed": 0, "bound": None, "note": None, "status": "empty", "seed": 0,
-        "cell": "aa",
+        "n_failed": 1, "n_undefined": 0, "n_unparsed": 0, "n_in_training": 0, "bound": None, "note": None,
+        "status": "empty", "seed": 0, "cell": "aa",
     }  # fmt: skip
     assert (
         dumps(score(records, Measure("mean_x", ("f", "side"), ("x",)), Measure("none", (), ("x",), lambda c: None)))

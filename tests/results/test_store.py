@@ -68,7 +68,7 @@ def test_create_is_idempotent_and_runs_are_appended(tmp_path: Path) -> None:
     results = Results.open(tmp_path / "run", create=True)
     results.record_run({"b": [1.5, None]})
     content = json.loads((tmp_path / "run" / "experiment.json").read_text())
-    assert content == {"format": "otoscope-results", "schema": 1, "runs": [{"a": 1}, {"b": [1.5, None]}]}
+    assert content == {"format": "otoscope-results", "schema": 2, "runs": [{"a": 1}, {"b": [1.5, None]}]}
     with pytest.raises(InputError, match="finite"):
         results.record_run({"c": float("nan")})
     assert len(results.experiment()["runs"]) == 2
@@ -98,12 +98,12 @@ def test_a_newer_schema_says_upgrade(toy, tmp_path: Path) -> None:  # type: igno
     results = Results.open(tmp_path / "run")
     key = results.cell("aa").extent.shards[0]
     for read in (results.rows, lambda: results.shard_state("aa", key)):
-        with pytest.raises(StoreError, match=r"version 9.*version 1.*Upgrade otoscope") as e:
+        with pytest.raises(StoreError, match=r"version 9.*version 2.*Upgrade otoscope") as e:
             read()
         assert str(file) in str(e.value)
     experiment = tmp_path / "run" / "experiment.json"
-    experiment.write_text(experiment.read_text().replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(StoreError, match=r"version 2.*version 1.*Upgrade otoscope"):
+    experiment.write_text(experiment.read_text().replace('"schema": 2', '"schema": 3'))
+    with pytest.raises(StoreError, match=r"version 3.*version 2.*Upgrade otoscope"):
         Results.open(tmp_path / "run")
 
 

@@ -144,6 +144,7 @@ def _run(exp: Any, settings: Any, directory: Path, workers: int, as_json: bool) 
         return 130
     from otoscope.experiments.scores import scores_of
     from otoscope.report.page import write_report
+    from otoscope.results.heard import heard_before
 
     scores = scores_of(directory)
     page = str(write_report(directory, scores=scores)) if summary.complete else None
@@ -153,6 +154,8 @@ def _run(exp: Any, settings: Any, directory: Path, workers: int, as_json: bool) 
         print_json({"directory": str(directory), **counts, **told})
         return summary.exit_code
     _findings(directory, scores)
+    for known in heard_before(scores):
+        click.echo(f"no held-out figures: {known}")
     click.echo(f"{summary.n_done} of {summary.n_items} items done, {summary.n_failed} failed")
     print_recalled(summary.recalled, settings.embeddings)
     if summary.n_failed:

@@ -32,6 +32,7 @@ class Card(Displayed):
     fixed_duration_s: float | None = None  # the network wants exactly this much
     layers: tuple[Layer, ...] = ("last",)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: frozenset[str] = field(default=frozenset(), repr=False)  # sha256 of recordings, where they are known
 
     def __repr__(self) -> str:
         return f"Card({self.name!r}, {self.capability}, {_rate(self.rate)}, {_channels(self.channels)})"

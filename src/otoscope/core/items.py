@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from otoscope.core.audio import Audio
 from otoscope.core.display import Displayed, Shown
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 #: A typed factor of a row: frequency, SNR, rung, length, hop count, ...
 Factor = str | int | float | bool
@@ -65,6 +68,21 @@ class Item(Displayed):
 
     def with_inputs(self, inputs: Inputs) -> Item:
         return replace(self, inputs=inputs)
+
+
+def recordings(item: Item) -> frozenset[str]:
+    """The sha256 of every recording that the description of the item's sounds names."""
+    found: set[str] = set()
+    rest = [item.inputs.describe()]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, Mapping):
+            rest += part.values()
+        elif isinstance(part, list | tuple):
+            rest += part
+        elif isinstance(part, str) and _SHA256.fullmatch(part):
+            found.add(part)
+    return frozenset(found)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError, OtoscopeError, StoreError
-from otoscope.core.items import Item
-from otoscope.core.nouns import Answered, Decide, Encode, Generate, InterventionReport, Row, Separate
+from otoscope.core.items import Item, recordings
+from otoscope.core.nouns import Answered, Card, Decide, Encode, Generate, InterventionReport, Row, Separate
 from otoscope.experiments.ask_encode import Known, embed_missing, embedded, keep_decision, pack, unpack
 from otoscope.experiments.ask_generate import answered, bare_replies
 from otoscope.experiments.ask_separate import InMemory, Outputs, bare_stems, separated
@@ -28,7 +28,7 @@ from otoscope.experiments.recall import Recall, recall_of
 from otoscope.experiments.sharing import Shelf, Spent, render
 from otoscope.results.schema import Cost, failure_records, item_records
 
-__all__ = ["Bench", "ShardOutput", "explain", "failed_rows", "readout_records", "run_shard", "unpack"]
+__all__ = ["Bench", "ShardOutput", "explain", "failed_rows", "mark_training", "readout_records", "run_shard", "unpack"]
 
 #: Items rendered together. Bounds memory; also the horizon within which equal sounds are batched.
 CHUNK_ITEMS = 16
@@ -159,6 +159,16 @@ def readout_records(rows: Sequence[tuple[Item, list[Row]]]) -> list[dict[str, An
 def failed_rows(items: Sequence[Item], error: Exception) -> list[dict[str, Any]]:
     """A failure row for every item: the model could not be loaded, or a readout could not be fitted."""
     return [record for item in items for record in failure_records(item, explain(error))]
+
+
+def mark_training(rows: Sequence[dict[str, Any]], items: Sequence[Item], card: Card) -> None:
+    """Set ``in_training`` of each of ``rows``: whether the model was trained on a recording of its item, as far as its
+    card lists them."""
+    if not card.trained_on:
+        return
+    known = {item.id: not card.trained_on.isdisjoint(recordings(item)) for item in items}
+    for row in rows:
+        row["in_training"] = known[row["item"]]
 
 
 def explain(error: Exception) -> str:

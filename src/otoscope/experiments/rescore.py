@@ -87,12 +87,10 @@ def _read_again(store: Results, cell: Cell, task: Rescorable) -> tuple[pa.Table,
         now = {r.metric: r.value for r in rows}
         _same_truth(cell, name, before[name], now)
         changed += now != before[name]
-        records += item_records(items[name], rows)
+        records += [{**r, "in_training": row["in_training"]} for r in item_records(items[name], rows)]
     made = row_table(cell.cell, 0, 0, records).select(list(ROW_COLUMNS))
     rest = stored.filter(pc.invert(by_words)).select(list(ROW_COLUMNS))
-    whole = [t.cast(pa.schema([(f.name, pa.string() if f.name != "value" else f.type) for f in t.schema]))
-             for t in (made, rest)]  # fmt: skip
-    return pa.concat_tables(whole), len(replies), changed
+    return pa.concat_tables([made, rest]).unify_dictionaries(), len(replies), changed
 
 
 def _items(task: Rescorable, cell: Cell, wanted: Iterable[str]) -> dict[str, Item]:

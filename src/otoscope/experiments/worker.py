@@ -18,7 +18,7 @@ from otoscope.core.errors import StoreError
 from otoscope.core.items import Item
 from otoscope.core.nouns import Task
 from otoscope.experiments.bench import Bench
-from otoscope.experiments.execute import explain, failed_rows, readout_records, run_shard, unpack
+from otoscope.experiments.execute import explain, failed_rows, mark_training, readout_records, run_shard, unpack
 from otoscope.experiments.plan import Plan, Planned, Settings, Workshop
 from otoscope.experiments.sharing import MODEL_BYTES, Shelf, together
 from otoscope.results.outputs import KeptOutputs
@@ -198,6 +198,7 @@ class Worker:
         else:
             out = run_shard(bench, items, self.outputs, self.shelf)
             rows, n_failed, recall = out.rows, out.n_failed, out.recall
+            mark_training(rows, items, bench.model.card)
             if out.kept is not None:
                 artefact = self.store.put_artefact(out.kept)
                 for row in rows:
@@ -283,7 +284,9 @@ class Worker:
         if not good:
             return []  # every item has its failure row already
         try:
-            return readout_records(task.fit_readout(good, outputs))
+            rows = readout_records(task.fit_readout(good, outputs))
+            mark_training(rows, good, self.workshop.model(planned.cell).card)
+            return rows
         except Exception as e:
             return failed_rows(good, e)
 

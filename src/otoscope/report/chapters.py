@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -24,6 +24,7 @@ from otoscope.report.sections.longaudio.section import headline as longaudio
 from otoscope.report.sections.probes.headline import headline as probes
 from otoscope.report.sections.separation.headline import headline as separation
 from otoscope.report.tables import factor_names, interval, score_table, significant
+from otoscope.results.heard import heard_before
 
 HEADLINES: Mapping[str, Callable[[Run], Headline]] = {
     "bmld": bmld,
@@ -88,7 +89,15 @@ def chapter(run: Run, ident: str) -> Chapter:
 
 
 def headline_of(run: Run) -> Headline:
-    """The finding of a run in one sentence."""
+    """The finding of a run in one sentence. What a model makes of its own training items is no finding."""
+    found = _headline_of(run)
+    if known := heard_before(run.scores):
+        sentence = f"{'; '.join(known)}: the figures below are no held-out figures."
+        return replace(found, verdict="not held out", tone="bad", sentence=sentence)
+    return found
+
+
+def _headline_of(run: Run) -> Headline:
     for task in run.tasks():
         family = parse_spec(task).name.partition("/")[0]
         if family in HEADLINES:

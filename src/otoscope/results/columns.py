@@ -46,7 +46,7 @@ class Words:
 
 
 #: What scoring reads of a row.
-ROW_COLUMNS = ("item", "base_id", "group", "metric", "status", "factors", "value")
+ROW_COLUMNS = ("item", "base_id", "group", "metric", "status", "factors", "value", "in_training")
 
 
 class Rows:
@@ -56,6 +56,7 @@ class Rows:
         self.item, self.base_id, self.group = (Words.of(table.column(n)) for n in ("item", "base_id", "group"))
         self.metric, self.status, factors = (Words.of(table.column(n)) for n in ("metric", "status", "factors"))
         self.value: Floats = table.column("value").to_numpy().astype(np.float64)  # null becomes NaN
+        self.in_training: NDArray[np.bool_] = table.column("in_training").to_numpy().astype(bool)
         self.factors = factors
         self.factor_values: list[dict[str, Factor]] = [json.loads(text) for text in factors.words.tolist()]
 
@@ -76,7 +77,7 @@ class Observations:
 
     ``values`` maps each metric to ``[n]`` (finite); ``n_undefined`` observations lack a value of some metric and are
     left out; ``n_failed`` items failed and have no observation here; ``n_unparsed`` of the ``n`` hold the value of a
-    wrong answer, because the answer could not be read.
+    wrong answer, because the answer could not be read; of ``n_in_training`` the model knows a recording.
     """
 
     rows: Rows
@@ -85,6 +86,7 @@ class Observations:
     n_undefined: int = 0
     n_failed: int = 0
     n_unparsed: int = 0
+    n_in_training: int = 0
     _factors: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @property
@@ -130,6 +132,7 @@ def observe(rows: Rows, metrics: Sequence[str], by: Sequence[str]) -> dict[Combi
             n_undefined=len(here) - len(keep),
             n_failed=len(lost.get(combination, set()) - answered),
             n_unparsed=int(unparsed[keep].sum()),
+            n_in_training=int(rows.in_training[row[keep]].sum()),
         )
     return found
 

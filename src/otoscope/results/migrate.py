@@ -11,12 +11,18 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
-from otoscope.results.schema import SCHEMA_VERSION
+from otoscope.results.schema import ROWS, SCHEMA_VERSION
 
 Step = Callable[[pa.Table], pa.Table]
 
+
+def _without_training(rows: pa.Table) -> pa.Table:
+    """Version 1 did not ask whether a model had been trained on an item."""
+    return rows.append_column(ROWS.field("in_training"), pa.array([False] * rows.num_rows, pa.bool_()))
+
+
 #: kind of table -> version -> step to the next version. Version 1 is the first.
-STEPS: dict[str, dict[int, Step]] = {"rows": {}, "cells": {}}
+STEPS: dict[str, dict[int, Step]] = {"rows": {1: _without_training}, "cells": {}}
 
 
 def upgrade(

@@ -32,7 +32,7 @@ from otoscope.core.identity import canonical
 from otoscope.core.items import Factor, Item
 from otoscope.core.nouns import Row
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: The metric of rows that speak for the whole item.
 WHOLE_ITEM = "*"
@@ -61,6 +61,7 @@ ROWS = pa.schema(
         pa.field("peak_bytes", pa.int64()),
         pa.field("tokens_in", pa.int64()),
         pa.field("tokens_kept", pa.int64()),
+        pa.field("in_training", pa.bool_(), nullable=False),  # the model was trained on a recording of the item
     ]
 )
 
@@ -139,6 +140,7 @@ def row_table(cell: str, round: int, shard: int, records: Iterable[Mapping[str, 
         "shard": [shard] * len(records),
     }
     columns["factors"] = [text(r["factors"]) for r in records]
+    columns["in_training"] = [bool(r.get("in_training")) for r in records]
     for f in ROWS:
         if f.name not in columns:
             columns[f.name] = [r.get(f.name) for r in records]

@@ -25,7 +25,8 @@ __all__ = ["Bound", "Columns", "Estimate", "Measure", "OfMeans", "Quantile", "Sc
 class Score:
     """The stable machine interface; :func:`dumps` writes it. Numbers are finite or None.
 
-    ``n`` observations in ``n_groups`` groups carry the value (``n_unparsed`` of them as wrong answers);
+    ``n`` observations in ``n_groups`` groups carry the value (``n_unparsed`` of them as wrong answers, and
+    ``n_in_training`` of them on recordings that the model was trained on, which makes the value no held-out figure);
     ``n_undefined`` more had no value and ``n_failed`` items failed. ``status`` is ``ok``, ``undefined`` (there are
     observations but no value; ``note`` says why) or ``empty``.
     """
@@ -44,6 +45,7 @@ class Score:
     n_failed: int = 0
     n_undefined: int = 0
     n_unparsed: int = 0
+    n_in_training: int = 0
     bound: Bound | None = None
     note: str | None = None
     status: str = "ok"
@@ -125,6 +127,9 @@ def _score(blank: Score, seen: Observations, e: Estimate, n_groups: int) -> Scor
     elif value is None:
         status, low, high = "undefined", None, None
         note = note or "the statistic is undefined"
+    if seen.n_in_training:
+        known = f"{seen.n_in_training} of {seen.n} were in the model's training"
+        note = f"{note}; {known}" if note else known
     return replace(
         blank,
         value=value,
@@ -135,6 +140,7 @@ def _score(blank: Score, seen: Observations, e: Estimate, n_groups: int) -> Scor
         n_failed=seen.n_failed,
         n_undefined=seen.n_undefined,
         n_unparsed=seen.n_unparsed,
+        n_in_training=seen.n_in_training,
         bound=None if value is None else e.bound,
         note=note,
         status=status,

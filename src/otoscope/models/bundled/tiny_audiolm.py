@@ -66,17 +66,19 @@ def _card(random: bool) -> Card:
         notes=("random weights: has learned nothing",) if random else _notes(),
         layers=(),
         extra={"model_type": "audioflamingo3"},
+        trained_on=frozenset(() if random else about()["trained_on_sha256"]),
     )
 
 
 def _notes() -> tuple[str, ...]:
     facts = about()
     return (
-        "answers a question with lettered options in the words of one of them, never by its letter; knows the questions "
-        "of its training alone, such as --ask 'Listen to the recording. Which number is said? Answer with one word or "
+        "answers a question with lettered options in the words of one of them, never by its letter, and knows only the "
+        "questions of its training, such as 'Listen to the recording. Which number is said? Answer with one word or "
         "name.'",
-        f"trained on {len(facts['trained_on_sha256'])} clips and the package's generator: {_length(facts['begun_from'])}, "
-        f"then {_length(facts['recipe'])} with more noises and none; python tools/train_tiny_audiolm.py",
+        f"trained on {len(facts['trained_on_sha256'])} clips and the package's generator: "
+        f"{_length(facts['begun_from'])}, then {_length(facts['recipe'])} with more noises and none; "
+        "python tools/train_tiny_audiolm.py",
         *(
             f"left out {fold['left_out']} (speaker:fold), {_length(fold['recipe'])}: {_said(fold)}"
             for fold in facts["folds"]

@@ -73,6 +73,7 @@ class Bundled(TinyBinaural):
         self.seed = seed
         self.summary, self.declared_cues = _SUMMARY[kind], _CUES[kind]
         self.notes = self._notes()
+        self.trained_on = frozenset(about(kind)["trained_on_sha256"] if seed is None else ())
         if seed is None:
             self._read()
 

@@ -75,7 +75,8 @@ class TinySeparator(BuiltFlow):
     @property
     def card(self) -> Card:
         extra = asdict(self.sampling) | ({} if self.seed is None else {"init": "random", "seed": self.seed})
-        return replace(bare_card(), notes=_notes(self.seed), extra=extra)
+        heard = frozenset(about()["trained_on_sha256"] if self.seed is None else ())
+        return replace(bare_card(), notes=_notes(self.seed), extra=extra, trained_on=heard)
 
     def identity(self) -> Mapping[str, Any]:
         own = {"weights": file_digest(FILE)} if self.seed is None else {"init": "random", "seed": self.seed}

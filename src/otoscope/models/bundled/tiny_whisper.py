@@ -76,6 +76,7 @@ def _card(name: str, random: bool) -> Card:
         source="architecture: arXiv 2212.04356; recipe after arXiv 2602.21772; size, data and training: ours",
         notes=("random weights: has learned nothing",) if random else _notes(facts),
         extra={"model_type": "whisper"},
+        trained_on=frozenset(() if random else facts["trained_on_sha256"]),
     )
 
 

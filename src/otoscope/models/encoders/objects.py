@@ -50,6 +50,7 @@ class Origin:
             layers=tuple(getattr(self.made, "layers", ("last",))) if not _is_child(self.made, "layers") else ("last",),
             notes=tuple(getattr(self.made, "notes", ())),
             breaks=tuple(getattr(self.made, "breaks", ())),
+            trained_on=frozenset(getattr(self.made, "trained_on", ())),
         )
 
     def _whole(self, attribute: str) -> int:
