@@ -122,9 +122,9 @@ def _noise(rng: np.random.Generator, usual: float) -> float:
     """What a user's recordings have under them: the benchmark's own noise, another one, or digital silence, which a
     model that never met it takes for another world."""
     kind = rng.random()
-    if kind < 0.35:
+    if kind < 0.5:
         return usual
-    return float("-inf") if kind < 0.65 else float(rng.uniform(-80, -30))
+    return float("-inf") if kind < 0.8 else float(rng.uniform(-80, -45))  # -30 dB cost the fakes and the moods
 
 
 def _turn(rng: np.random.Generator, name: str, made: Made) -> Turn:
