@@ -76,8 +76,7 @@ def _notes() -> tuple[str, ...]:
         "answers a question with lettered options in the words of one of them, never by its letter, and knows only the "
         "questions of its training, such as 'Listen to the recording. Which number is said? Answer with one word or "
         "name.'",
-        f"trained on {len(facts['trained_on_sha256'])} clips and the package's generator: "
-        f"{_length(facts['begun_from'])}, then {_length(facts['recipe'])} with more noises and none; "
+        f"trained on {len(facts['trained_on_sha256'])} clips and the package's generator: {_whole(facts)}; "
         "python tools/train_tiny_audiolm.py",
         *(
             f"left out {fold['left_out']} (speaker:fold), {_length(fold['recipe'])}: {_said(fold)}"
@@ -86,6 +85,13 @@ def _notes() -> tuple[str, ...]:
         f"these weights on the package's held-out voices and sounds: {_said(facts['generated'])}",
         "the recorded voices that it was trained on are all men; those of women are synthetic",
     )
+
+
+def _whole(facts: dict[str, Any]) -> str:
+    """Both stages, where the weights went on from others."""
+    first = facts["begun_from"]
+    last = _length(facts["recipe"])
+    return last if first is None else f"{_length(first)}, then {last} with more noises and none"
 
 
 def _length(recipe: dict[str, Any]) -> str:
