@@ -25,6 +25,7 @@ VERBS = {
     "report": "Write the run's page: one HTML file that needs no network.",
     "figure": "Write one figure of the page as PDF, SVG or PNG.",
     "train": "Train an encoder by instruction and answer; resumes exactly.",
+    "export": "Write an encoder as a file that X-ARES or HEAR runs.",
     "convert": "Write a published checkpoint as safetensors; say what became of every tensor.",
     "merge": "Join the directories of a run that was done in shards.",
     "build": "Build a benchmark on long audio from clips of your own.",

@@ -12,7 +12,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 trust_option = click.option(
     "--trust-remote-code",
     is_flag=True,
-    help="Run Python code that comes with a checkpoint; its revision must be pinned (MODEL:revision=COMMIT).",
+    help="Run Python code of others: a checkpoint's, whose revision must be pinned (MODEL:revision=COMMIT), or an "
+    "encoder's that was written for X-ARES or HEAR (xares:, hear:).",
 )
 embeddings_option = click.option(
     "--embeddings",

@@ -25,7 +25,8 @@ Examples:
 def command(kind: str | None, as_json: bool) -> None:
     """List models, tasks, conditions, interventions or experiments; everything without KIND.
 
-    Besides these names, a model can be a hub id (org/name), a folder with a checkpoint, or file:my_model.py#MyEncoder.
+    Besides these names, a model can be a hub id (org/name), a folder with a checkpoint, file:my_model.py#MyEncoder, or
+    an encoder written for X-ARES or HEAR (xares:my_encoder.py, hear:package.module).
     """
     found = {
         k: _entries(k) for k in ([kind] if kind else ["models", "tasks", "conditions", "interventions", "experiments"])

@@ -67,7 +67,7 @@ def _model(name: str) -> dict[str, Any] | None:
     spec = parse_spec(name)
     if spec.name in TASKS:  # tasks have a slash in their names, like hub ids
         return None
-    if spec.name not in MODELS and not ("/" in spec.name or spec.name.startswith("file:")):
+    if spec.name not in MODELS and not ("/" in spec.name or spec.name.startswith(("file:", "xares:", "hear:"))):
         return None
     card = card_for(spec)
     return {k: v if isinstance(v, list | tuple) else jsonable(v) for k, v in card.facts().items()}

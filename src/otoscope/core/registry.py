@@ -110,7 +110,7 @@ def load_from_file(name: str) -> Any:
         raise UsageError("no such file", where=str(path), fix="Write file:path/to/module.py#Object.")
     if not attribute:
         raise UsageError("which object of the file is meant?", where=str(path), fix=f"Write file:{path_text}#Object.")
-    module = _import_path(path.resolve())
+    module = import_path(path.resolve())
     if not hasattr(module, attribute):
         public = [k for k, v in vars(module).items() if not k.startswith("_") and not isinstance(v, ModuleType)]
         near = suggestions(attribute, public) or public[:6]
@@ -118,7 +118,8 @@ def load_from_file(name: str) -> Any:
     return getattr(module, attribute)
 
 
-def _import_path(path: Path) -> ModuleType:
+def import_path(path: Path) -> ModuleType:
+    """Run the file as a module, once in a process. Raises :class:`UsageError` with what it raised."""
     name = "otoscope_file_" + hashlib.sha256(str(path).encode()).hexdigest()[:12]
     if name in sys.modules:
         return sys.modules[name]

@@ -172,7 +172,7 @@ def _no_twin(experiment: Experiment, cell: Cell, settings: Settings) -> str | No
         return None
     if str(base) in settings.objects:
         return "a Python object has no random twin; name its class instead: file:my_model.py#MyEncoder"
-    return twin_refusal(base)
+    return twin_refusal(base, trust_remote_code=settings.trust_remote_code)
 
 
 def model_refuses(card: Any, intervention: Any) -> str | None:

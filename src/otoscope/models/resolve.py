@@ -1,8 +1,9 @@
 """From a name to a model.
 
-A name is a registered name, a hub id (``org/name``), a folder with a checkpoint, ``file:my_model.py#Net``, or a Python
-object. What follows the colon is split here: ``layer``, ``pool``, ``channels`` and ``merge`` say how the model is
-looked at, the rest goes to the model itself. Nothing is loaded, and torch is not imported, before it must be.
+A name is a registered name, a hub id (``org/name``), a folder with a checkpoint, ``file:my_model.py#Net``, an encoder
+written for another suite (``xares:my_encoder.py``, ``hear:package.module``), or a Python object. What follows the
+colon is split here: ``layer``, ``pool``, ``channels`` and ``merge`` say how the model is looked at, the rest goes to
+the model itself. Nothing is loaded, and torch is not imported, before it must be.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from otoscope.models.encoders.view import VIEW_PARAMS, EncoderView
 from otoscope.models.groups import GROUPS, expand
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+
+#: Beginnings of names of encoders that were written for other suites.
+FOREIGN = ("xares:", "hear:")
 
 #: What the name of a checkpoint (hub id or folder) can be given, besides the view's parameters.
 CHECKPOINT_PARAMS = ("path", "revision", "dtype", "normalize", "tokens", "init", "seed")
@@ -57,6 +61,8 @@ def resolve(target: Any, *, trust_remote_code: bool = False, device: str = "cpu"
     if name.startswith("file:"):
         found = load_from_file(name)
         return _from_factory(found, target, device, Path(name.removeprefix("file:").partition("#")[0]).expanduser())
+    if name.startswith(FOREIGN):
+        return _foreign(target, trust_remote_code, device)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _checkpoint(target, str(folder), None, trust_remote_code, device)
@@ -90,10 +96,12 @@ def random_twin(spec: Spec, seed: int) -> Spec:
     return spec.with_params(init="random", seed=seed)
 
 
-def twin_refusal(spec: Spec) -> str | None:
+def twin_refusal(spec: Spec, *, trust_remote_code: bool = False) -> str | None:
     """Why ``spec`` has no random twin (nothing in it was drawn), or None. What can't be loaded is not judged here."""
+    if spec.name.startswith(FOREIGN) and not trust_remote_code:
+        return None  # it can't be had at all, which is said elsewhere
     try:
-        resolve(random_twin(spec, 1))
+        resolve(random_twin(spec, 1), trust_remote_code=trust_remote_code)
     except UsageError as e:
         return str(e)
     except ModelError:
@@ -140,6 +148,13 @@ def _from_factory(found: Any, spec: Spec, device: str, source: Path | None) -> M
         raise UsageError(f"{spec.name!r} takes seed only together with init=random", where=str(spec))
     encoder = adapt(found, name=spec.name, params=own, source=source, device=device, **extra)
     return _view(encoder, view)
+
+
+def _foreign(spec: Spec, trust: bool, device: str) -> Model:
+    from otoscope.models.encoders.suites.source import foreign_encoder
+
+    own, view = _split(spec)
+    return _view(foreign_encoder(spec, own, trust=trust, device=device), view)
 
 
 def _finished(found: Any, spec: Spec, device: str) -> Model:
