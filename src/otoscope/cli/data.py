@@ -12,6 +12,7 @@ import click
 from otoscope.cli._common import json_option, print_json, print_table, seconds
 from otoscope.cli._embeddings import embeddings
 from otoscope.cli._fetch import fetch
+from otoscope.cli._overlap import overlap
 from otoscope.core.errors import UsageError
 
 
@@ -314,6 +315,7 @@ def import_(file: str, task: str, name: str, into: str, condition: str, limit: i
 
 command.add_command(embeddings)
 command.add_command(fetch)
+command.add_command(overlap)
 
 
 def _clips(source: str | None) -> tuple[list[Any], list[tuple[str, str]]]:

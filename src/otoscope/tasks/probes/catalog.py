@@ -45,6 +45,9 @@ class XaresTask:
     per_shard: int = 2000
     knn: bool = True
     group: str | None = None
+    origin: str | None = None
+    origin_id: str | None = None
+    origin_of: Literal["key", "label"] = "key"
 
     @property
     def parts(self) -> dict[str, str]:

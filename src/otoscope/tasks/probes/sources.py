@@ -6,6 +6,7 @@ rate from the header alone.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,9 @@ class TarMember:
         found = io.info_bytes(self._bytes(), f"{self.path.name}/{self.name}")
         return found.frames, found.rate
 
+    def sha256(self) -> str:
+        return hashlib.sha256(self._bytes()).hexdigest()
+
     def describe(self) -> Any:
         return {"tar": self.path.name, "member": self.name, "bytes": self.size}
 
@@ -70,6 +74,9 @@ class SoundFile:
     def length(self) -> tuple[int, int]:
         found = io.info(self.path)
         return found.frames, found.rate
+
+    def sha256(self) -> str:
+        return file_digest_of(self.path)
 
     def describe(self) -> Any:
         return {"file": self.name, "sha256": file_digest_of(self.path) if self.path.is_file() else None}

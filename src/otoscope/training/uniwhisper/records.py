@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from otoscope.audio import generator, io
 from otoscope.audio.resample import resample
-from otoscope.core.audio import Audio
 from otoscope.core.errors import InputError
 from otoscope.tasks.probes.sources import TarMember
 
@@ -55,7 +54,7 @@ class Sound:
         if self.made is not None:
             return _made(*self.made, self.duration_s)
         if self.tar is not None:
-            audio = _member(self.tar, str(self.member))
+            audio = member_of(self.tar, str(self.member)).load()
             return resample(audio, RATE).mono().samples[0]
         assert self.path is not None
         return io.read(self.path, start_s=self.start_s, duration_s=self.duration_s, rate=RATE).mono().samples[0]
@@ -211,11 +210,12 @@ def _index(tar: Path) -> dict[str, TarMember]:
         raise InputError(f"cannot be read as an uncompressed archive: {e}", where=str(tar)) from e
 
 
-def _member(tar: Path, name: str) -> Audio:
+def member_of(tar: Path, name: str) -> TarMember:
+    """A member of an archive; nothing is unpacked. Raises :class:`InputError` where there is none."""
     found = _index(tar).get(name)
     if found is None:
         raise InputError(f"has no member {name!r}", where=str(tar))
-    return found.load()
+    return found
 
 
 def total_hours(records: Sequence[Record]) -> float:
