@@ -27,6 +27,24 @@ def test_the_stream_gives_every_sample_once(shards):
     assert sorted(order) == list(range(sum(shards)))
 
 
+def test_a_uniform_shuffle_brings_far_samples_together_and_the_stream_does_not():
+    """Of one shard of 8000 samples, which are learned from first: any, or those that two buffers can hold."""
+    first = {}
+    for shuffle in ("stream", "uniform"):
+        seen: list[int] = []
+
+        def take(rows, seen=seen):
+            seen.extend(rows.tolist())
+            return torch.ones(len(rows), 1), None
+
+        recipe = Recipe(epochs=1, batch=500, shuffle=shuffle)
+        train(lambda: nn.Linear(1, 1), 8000, take, lambda net, x, y: net(x).mean(), recipe, seed=0)
+        assert sorted(seen) == list(range(8000))
+        first[shuffle] = max(seen[:500])
+    assert first["stream"] < 500 + 2000 + 512
+    assert first["uniform"] > 7000
+
+
 def test_the_stream_mixes_neighbours_and_not_the_ends_of_a_long_shard():
     """Two buffers of 2000 and 512: the last sample of a long shard cannot come among the first."""
     order = np.array(list(stream_order([20_000], np.random.default_rng(1))))

@@ -114,6 +114,39 @@ def test_most_crops_are_lost_in_the_faithful_preset_alone(genres):
     assert len(task("freemusicarchive", genres, FAITHFUL, crops="first").items()) == 18
 
 
+def test_a_clip_shorter_than_a_crop_is_padded_to_it_in_the_faithful_preset_alone(tmp_path):
+    """Section 4.2: crops are of one length; a clip of 4 s becomes 10 s of which 6 are zeros."""
+    (tmp_path / "freemusicarchive").mkdir()
+    for n, part in enumerate(("train", "valid", "test")):
+        samples = [
+            (f"{part}_{k}", "wav", wav(tone(k, s, 4000), 4000), {"genre": "Rock"}) for k, s in enumerate((4, 10))
+        ]
+        write_tar(tmp_path / "freemusicarchive" / f"fma_small_{part}_00000{n}.tar", samples)
+    for preset, seconds in ((FAITHFUL, {10}), (CLEAN, {4, 10})):
+        items = task("freemusicarchive", tmp_path, preset).items()
+        assert {i.inputs.render(4000)["clip"].n / 4000 for i in items} == seconds
+
+
+def test_each_switch_of_how_sounds_are_read_can_be_turned_by_itself(esc50, genres):
+    """Section 4.11: in either preset, whatever the others are."""
+    for preset in (FAITHFUL, CLEAN):
+        padded, real = (set(lengths(task("esc50", esc50, preset, pad_frames=p)).values()) for p in ("keep", "trim"))
+        assert (padded, real) == ({12_800}, {3200, 12_800})
+        counts = [len(task("freemusicarchive", genres, preset, crops=c).items()) for c in ("xares", "first", "all")]
+        assert counts == [21, 18, 54]
+        sounds = []
+        for name in ("sinc", "soxr"):
+            items = {i.base_id: i for i in task("esc50", esc50, preset, resampler=name, pad_frames="trim").items()}
+            sounds.append(items["1/1-100-A-0"].inputs.render(11_025)["clip"].samples)
+        assert sounds[0].shape == sounds[1].shape
+        assert 0 < np.abs(sounds[0] - sounds[1]).max() < 0.3  # other filters, the same sound
+    ids = {
+        str(task("esc50", esc50, CLEAN, **{k: v}).identity())
+        for k, v in (("pad_frames", "keep"), ("pad_frames", "trim"), ("resampler", "sinc"))
+    }
+    assert len(ids) == 3
+
+
 def test_a_crop_is_the_stretch_it_says_and_the_tail_is_dropped(genres):
     t = task("freemusicarchive", genres, CLEAN)
     item = next(i for i in t.items() if i.base_id == "test/test_1#2")

@@ -168,7 +168,11 @@ class ProbeTask:
             name = entry.id if unit.crop is None else f"{entry.id}#{unit.crop}"
             padded = how.pad_frames == "keep" and len(unit.batch) > 1
             peers = tuple(lengths[k] for k in unit.batch) if padded else ()
-            inputs = ProbeInputs(entry.source, unit.crop, t.crop_s, peers, how.resampler)
+            crop, crop_s = unit.crop, t.crop_s
+            n, rate = lengths[unit.clip]
+            if how.pad_frames == "trim" and crop_s is not None and n < crop_s * rate:
+                crop = crop_s = None  # a crop would be padded
+            inputs = ProbeInputs(entry.source, crop, crop_s, peers, how.resampler)
             target = Placed(part, position, entry.shard, entry.labels, entry.target)
             found.append(Item(name, name, entry.group, inputs, {"domain": c.domain}, target=target))
         for entry in own:
