@@ -80,7 +80,7 @@ class SpeechInputs:
 @functools.lru_cache(maxsize=64)
 def _heard(clip: Clip, room: str, azimuth: float, brir: str | None, duration_s: float, rate: int) -> Float:
     """The clip ``[2, n]`` in the room, from its first sound on, exactly ``duration_s`` long (repeated if shorter)."""
-    mono = resample(read(clip.path), rate).samples.astype(np.float64).mean(axis=0)
+    mono = resample(read(clip.path), rate).mono().samples[0].astype(np.float64)
     n = round(duration_s * rate)
     loud = np.flatnonzero(np.abs(mono) > 0.05 * np.max(np.abs(mono)))
     if len(loud) == 0:

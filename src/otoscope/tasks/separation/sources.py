@@ -57,7 +57,7 @@ class Recorded:
 @functools.lru_cache(maxsize=64)
 def _mono(path: Path, sha256: str, rate: int) -> Float:
     """The mean of a clip's channels without the silence at its ends; read-only."""
-    x = resample(io.read(path), rate).samples.astype(np.float64).mean(axis=0)
+    x = resample(io.read(path), rate).mono().samples[0].astype(np.float64)
     try:
         x = trim(x)
     except InputError as e:
