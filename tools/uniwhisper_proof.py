@@ -7,7 +7,8 @@ Everything begins at the encoder ``tiny-whisper-base`` of the package. ``data`` 
 base held still, so that "Whisper's own decoder" is one that has learned to read this encoder. Each run is
 ``recipes/tiny-uniwhisper.toml`` cut to ``--steps`` (its schedule ends there) and changed in what its name says.
 Finished runs are passed over and a stopped one goes on, so the same command may be given again; ``probe`` reads all
-encoders by ``otoscope run encoders``. ``python tools/uniwhisper_figures.py --proof runs/uniwhisper`` prints tables.
+encoders by ``otoscope run encoders``, ``forget`` by that decoder, which knows none of them but the base.
+``python tools/uniwhisper_matched.py runs/uniwhisper`` prints tables.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from otoscope.models.bundled.tiny_whisper import BASE, WEIGHTS
 TOOLS = Path(__file__).parent
 RECIPES = TOOLS.parent / "recipes"
 STEPS, DECODER_STEPS = 1000, 800
+#: What reads all runs that are finished.
+STAGES = ("probe", "forget")
 
 Change = tuple[str, str]
 _SPEECH = '[[sources]]\nname = "digits"\nmanifest = "speech.jsonl"\ngroup = "speech"\n\n'
@@ -52,7 +55,7 @@ def main() -> None:
     parser.add_argument("--audio", type=Path, required=True, help="manifest.jsonl of recordings")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=STEPS, help="of each run")
-    parser.add_argument("--only", nargs="*", choices=["decoder", *RUNS, "probe"], help="default: everything")
+    parser.add_argument("--only", nargs="*", choices=["decoder", *RUNS, *STAGES], help="default: everything")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -63,7 +66,7 @@ def main() -> None:
         tiny.data(chosen.audio, work)
     tiny.text_model(work)
     begin(work)
-    wanted = chosen.only or ["decoder", *RUNS, "probe"]
+    wanted = chosen.only or ["decoder", *RUNS, *STAGES]
     if "decoder" in wanted:
         decoder(work)
     for name in RUNS:
@@ -71,6 +74,8 @@ def main() -> None:
             run(name, work, chosen.steps)
     if "probe" in wanted:
         probe(work)
+    if "forget" in wanted:
+        forget(work)
 
 
 def _tool(name: str) -> ModuleType:
@@ -183,15 +188,52 @@ def _beside(work: Path, tokenizer: Any, folder: Path) -> None:
     shutil.copyfile(work / "base" / "encoder" / "preprocessor_config.json", folder / "preprocessor_config.json")
 
 
+def finished(work: Path) -> list[str]:
+    """Names of the runs that have an encoder."""
+    return [name for name in RUNS if (work / name / "encoder" / "model.safetensors").is_file()]
+
+
 def probe(work: Path) -> None:
     """``work/probes``: the base and every finished run, read by the tasks of the experiment ``encoders``."""
     from otoscope.experiments.experiment import load_experiment
     from otoscope.experiments.runner import run as read
 
-    found = [name for name in RUNS if (work / name / "encoder" / "model.safetensors").is_file()]
-    models = [BASE, *(str((work / name / "encoder").resolve()) for name in found)]
+    models = [BASE, *(str((work / name / "encoder").resolve()) for name in finished(work))]
     experiment = load_experiment("encoders", "small").override(models=models)
     read(experiment, into=work / "probes")
+
+
+def forget(work: Path) -> None:
+    """``work/forgetting.json``: loss per token and word errors of the base's decoder (:func:`decoder`) on digits, with
+    the encoder of each run and with the base's own: of speakers that all were trained on, and of the package's voices.
+    """
+    import transformers as tr
+
+    from otoscope.training.uniwhisper.forgetting import Forgetting
+    from otoscope.training.uniwhisper.records import read_records
+    from otoscope.training.uniwhisper.templates import Bank
+
+    told: dict[str, dict[str, dict[str, float]]] = {name: {} for name in finished(work)}
+    for voices, records in (("trained on", read_records(work / "speech.jsonl")), ("never heard", unheard())):
+        watched = Forgetting(work / "whisper", records, Bank.read(), torch.device("cpu"), clips=140)
+        for name in told:
+            whisper = tr.WhisperModel.from_pretrained(work / name / "encoder", dtype=torch.float32)
+            told[name][voices] = watched.measure(whisper.encoder.state_dict())
+            print(name, voices, told[name][voices], flush=True)
+    (work / "forgetting.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def unheard() -> list[Any]:
+    """The package's voices, a digit each, as records."""
+    from otoscope.audio.speech import bundled_speech
+    from otoscope.training.uniwhisper.records import Record, Sound
+
+    words = _tool("train_tiny_uniwhisper").DIGITS
+    return [
+        Record(clip.name, "asr", words[int(clip.labels["digit"])], Sound(path=clip.path), clip.duration_s)
+        for clip in bundled_speech()
+        if "digit" in clip.labels
+    ]
 
 
 if __name__ == "__main__":

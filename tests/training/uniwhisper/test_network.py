@@ -127,6 +127,29 @@ def test_the_loss_is_that_of_the_same_network_written_out(listener: Listener, la
             torch.testing.assert_close(heard.losses[i].sum(), wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_text_is_padded_on_the_right_and_places_count_from_nought(listener: Listener, layout: Layout) -> None:
+    """Trap 4: with padding on the left, as the library's processor does it, the places of a short row would depend on
+    the longest row of its batch."""
+    short, long = samples(9_600, 32_000)
+    rng = np.random.default_rng(0)
+    alone, beside = layout.lay_out([short], rng), layout.lay_out([short, long], rng)
+    n = int(alone.attention.sum())
+    assert beside.attention[0].tolist() == [1] * n + [0] * (beside.ids.shape[1] - n)
+    assert torch.equal(beside.ids[0, :n], alone.ids[0])
+    embeds = listener.lm.get_input_embeddings()(beside.ids.clamp(min=0))
+    seen: list[torch.Tensor] = []
+    handle = listener.lm.model.rotary_emb.register_forward_pre_hook(
+        lambda m, args, kwargs: seen.append(kwargs["position_ids"] if "position_ids" in kwargs else args[1]),
+        with_kwargs=True,
+    )
+    with torch.no_grad():
+        wanted = listener.lm(inputs_embeds=embeds[:1, :n]).logits[0]
+        found = listener.lm(inputs_embeds=embeds, attention_mask=beside.attention).logits[0, :n]
+    handle.remove()
+    assert [p[0, :n].tolist() for p in seen] == [list(range(n))] * 2
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_gradients_cross_the_frozen_model_and_stop_at_no_weight_of_it(listener: Listener, layout: Layout) -> None:
     laid = layout.lay_out(samples(9_600, 16_000), np.random.default_rng(0))
     listener.lm.gradient_checkpointing_enable({"use_reentrant": False})

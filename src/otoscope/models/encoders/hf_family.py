@@ -149,6 +149,7 @@ _MODULES = {
     **dict.fromkeys(_WAVEFORM, ("hf_waveform", "Waveform")),
     "whisper": ("hf_spectrogram", "Whisper"),
     "audio-spectrogram-transformer": ("hf_spectrogram", "SpectrogramTransformer"),
+    "clap": ("hf_clap", "Clap"),
     "encodec": ("hf_codecs", "Encodec"),
     "dac": ("hf_codecs", "Dac"),
     "mimi": ("hf_codecs", "Mimi"),

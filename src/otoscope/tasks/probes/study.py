@@ -165,19 +165,27 @@ class Study:
         known = {(r.task, r.model, r.probe): r for r in self.last}
         found: list[Versus] = []
         for baseline, other in self.pairs:
-            for probe in self.probes:
-                both = [
-                    (known[t, baseline, probe], known[t, other, probe])
-                    for t in self.tasks
-                    if (t, baseline, probe) in known and (t, other, probe) in known
-                ]
-                domains = list(dict.fromkeys(a.domain for a, _ in both))
-                for domain in [*domains, ALL] if len(domains) > 1 else domains:
-                    own = [(a, b) for a, b in both if domain in (ALL, a.domain)]
-                    if (v := self._versus(domain, probe, baseline, other, own)) is not None:
-                        found.append(v)
+            asked = [(t, p) for p in self.probes for t in self.tasks]
+            found += self.against([
+                (known[t, baseline, p], known[t, other, p])
+                for t, p in asked
+                if (t, baseline, p) in known and (t, other, p) in known
+            ])  # fmt: skip
         corrected = holm(np.array([v.p for v in found]))
         return [replace(v, p_holm=float(p)) for v, p in zip(found, corrected, strict=True)]
+
+    def against(self, pairs: Sequence[tuple[Reading, Reading]]) -> list[Versus]:
+        """Pairs of readings (before, after) of two models, each of one task and probe: by probe and domain, and over
+        all tasks. p is not corrected."""
+        found: list[Versus] = []
+        for probe in dict.fromkeys(a.probe for a, _ in pairs):
+            both = [(a, b) for a, b in pairs if a.probe == probe]
+            domains = list(dict.fromkeys(a.domain for a, _ in both))
+            for domain in [*domains, ALL] if len(domains) > 1 else domains:
+                own = [(a, b) for a, b in both if domain in (ALL, a.domain)]
+                if (v := self._versus(domain, probe, own[0][0].model, own[0][1].model, own)) is not None:
+                    found.append(v)
+        return found
 
     def _versus(
         self, domain: str, probe: str, baseline: str, other: str, pairs: Sequence[tuple[Reading, Reading]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,12 @@ class Layout:
     with None, for Whisper's own decoder, none is, and the prompt begins with the token ``start``."""
 
     def __init__(
-        self, tokenizer: Any, extractor: Any, per_token: int | None, full_share: float = 0.1, start: int | None = None
+        self,
+        tokenizer: Any,
+        extractor: Any,
+        per_token: Fraction | int | None,
+        full_share: float = 0.1,
+        start: int | None = None,
     ) -> None:
         self.tokenizer, self.extractor, self.per_token, self.full_share = tokenizer, extractor, per_token, full_share
         self.start = [] if start is None else [start]
@@ -104,7 +110,7 @@ class Layout:
         for s, n in zip(samples, frames.tolist(), strict=True):
             before, after = self.text(s.instruction)
             answer = [*self._ids(s.answer), self.tokenizer.eos_token_id]
-            sound = 0 if self.per_token is None else -(-n // self.per_token)
+            sound = 0 if self.per_token is None else int(-(-n // self.per_token))
             ids = [*self.start, *before, *[SOUND] * sound, *after]
             rows.append((ids, answer))
         width = max(len(a) + len(b) for a, b in rows)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from otoscope.core.errors import ModelError, UsageError
 from otoscope.models.devices import seeded
 from otoscope.readouts.library import quiet
 from otoscope.training.audiolm.network import start_weights
+from otoscope.training.uniwhisper.clap import ClapTower
 from otoscope.training.uniwhisper.lora import with_lora
 from otoscope.training.uniwhisper.own_decoder import OwnDecoder, own_decoder
 
@@ -80,10 +82,13 @@ class Listener(nn.Module):
 
     def __init__(self, encoder: Any, adapter: Adapter, lm: Any, ctc: bool = False) -> None:
         super().__init__()
-        encoder.embed_positions = Positions(encoder.embed_positions)
+        if not isinstance(encoder, ClapTower):
+            encoder.embed_positions = Positions(encoder.embed_positions)
         self.encoder, self.adapter, self.lm = encoder, adapter, lm
         width = lm.get_input_embeddings().weight.shape[1]
         if self.crosses:
+            if isinstance(encoder, ClapTower):
+                raise UsageError("Whisper's own decoder reads Whisper's encoder, not CLAP's", where="decoder")
             if ctc:
                 raise UsageError("CTC goes with a language model, not with Whisper's own decoder", where="optimise")
             encoder.avg_pooler = nn.Identity()  # 50 states a second, as that decoder knows them
@@ -96,23 +101,21 @@ class Listener(nn.Module):
         return isinstance(self.lm, OwnDecoder)
 
     def hear(self, mel: Tensor) -> Tensor:
-        """Pooled encoder states ``[B, ceil(F / 4), d]`` (twice as many for Whisper's own decoder) of ``mel``
-        ``[B, mels, F]``. Frames of padding are attended to."""
-        frames = mel.shape[-1]
-        positions = self.encoder.embed_positions
-        positions.length = (frames - 1) // 2 + 1
-        if positions.length > positions.table.num_embeddings:
-            raise UsageError(
-                f"{frames} frames are more than the encoder's window of {2 * positions.table.num_embeddings}",
-                where="encoder",
-            )
-        everything = torch.ones(mel.shape[0], frames, dtype=torch.long, device=mel.device)
-        found: Tensor = self.encoder(mel, input_features_mask=everything).last_hidden_state
-        return found
+        """Pooled encoder states ``[B, ceil(F / 4), d]`` (twice as many for Whisper's own decoder, CLAP's steps for
+        CLAP) of ``mel`` ``[B, mels, F]``. Frames of padding are attended to."""
+        return heard_by(self.encoder, mel)
+
+    @property
+    def per_token(self) -> Fraction:
+        """Mel frames of one token of sound."""
+        if isinstance(self.encoder, ClapTower):
+            return self.encoder.per_token * self.adapter.stack
+        return Fraction(2 * _FRAMES[25.0] * self.adapter.stack)
 
     def tokens(self, frames: Tensor) -> Tensor:
         """How many tokens stand for so many real mel frames."""
-        return -(-frames // (2 * _FRAMES[25.0] * self.adapter.stack))
+        per = self.per_token
+        return -(-(frames * per.denominator) // per.numerator)
 
     def forward(self, mel: Tensor, frames: Tensor, ids: Tensor, labels: Tensor, attention: Tensor) -> Heard:
         """``ids`` ``[B, S]`` with :data:`SOUND` for every token of sound, ``labels`` -100 where nothing is learned."""
@@ -129,6 +132,23 @@ class Listener(nn.Module):
         embeds = embeds.masked_scatter(there[..., None], adapted[valid].to(embeds.dtype))
         logits = self.lm(inputs_embeds=embeds, attention_mask=attention, use_cache=False).logits
         return Heard(_losses(logits, labels), adapted, n, states)
+
+
+def heard_by(encoder: Any, mel: Tensor) -> Tensor:
+    """States ``[B, T, d]`` of an encoder of a :class:`Listener`; the position table is cut to the sound."""
+    if isinstance(encoder, ClapTower):
+        return encoder(mel)  # type: ignore[no-any-return]
+    frames = mel.shape[-1]
+    positions = encoder.embed_positions
+    positions.length = (frames - 1) // 2 + 1
+    if positions.length > positions.table.num_embeddings:
+        raise UsageError(
+            f"{frames} frames are more than the encoder's window of {2 * positions.table.num_embeddings}",
+            where="encoder",
+        )
+    everything = torch.ones(mel.shape[0], frames, dtype=torch.long, device=mel.device)
+    found: Tensor = encoder(mel, input_features_mask=everything).last_hidden_state
+    return found
 
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -241,7 +261,7 @@ def _depth(name: str, n: int) -> int:
     parts = name.split(".")
     if "layers" in parts:
         return int(parts[parts.index("layers") + 1]) + 1
-    return 0 if "conv" in name else n
+    return 0 if any(low in name for low in ("conv", "patch_embed", "batch_norm")) else n
 
 
 def ctc_loss(listener: Listener, heard: Heard, targets: Sequence[Sequence[int]]) -> Tensor:

@@ -6,6 +6,7 @@ weight)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,6 @@ def plan(recipe: Recipe, card: str = "h100") -> Plan:
     config is not on this machine."""
     if card not in CARDS:
         raise ModelError(f"no figures are known of a {card}", fix=f"Known: {', '.join(CARDS)}.")
-    width, layers, ffn, window_s = _encoder(recipe)
     lm = _config(recipe, recipe.decoder["source"]).get_text_config()
     sources = recipe.load_sources()
     p = recipe.mixture.probabilities(sources, 0.5)
@@ -59,12 +59,12 @@ def plan(recipe: Recipe, card: str = "h100") -> Plan:
     o, full = recipe.optimise, recipe.run.full_share
     sound_s = o.steps * o.accumulate * recipe.batch.seconds
     clips = sound_s / mean_s
-    padded_s = sound_s * (1 + full * (window_s / 2 / mean_s - 1) if mean_s < window_s else 1)
-    positions = 50 * padded_s
-    per_clip = 50 * mean_s
-    encoder_weights = layers * (4 * width**2 + 2 * width * ffn)
-    encoder_flops = positions * (2 * encoder_weights + 4 * per_clip * width * layers) * 3
-    text = clips * (_ASKED + _PER_WORD * words) + sound_s * float(recipe.adapter.get("rate_hz", 25.0))
+    size = _encoder(recipe)
+    padded_s = sound_s * (1 + full * (size.window_s / 2 / mean_s - 1) if mean_s < size.window_s else 1)
+    if size.steps:  # CLAP pays for whole windows
+        padded_s = clips * size.window_s
+    encoder_flops = 3 * padded_s * size.flops_s(mean_s)
+    text = clips * (_ASKED + _PER_WORD * words) + sound_s * size.tokens_hz(float(recipe.adapter.get("rate_hz", 25.0)))
     kind = recipe.decoder.get("kind", "frozen")
     own = kind == "whisper"  # it attends across to every state, and no token of its own is sound
     d, n = lm.hidden_size, lm.decoder_layers if own else lm.num_hidden_layers
@@ -74,25 +74,73 @@ def plan(recipe: Recipe, card: str = "h100") -> Plan:
     frozen = kind in ("frozen", "lora")
     lm_flops = text * 2 * (lm_weights + d * lm.vocab_size) * (2 if frozen else 3)
     speed, _ = CARDS[card]
-    trained = encoder_weights + width * d + d**2 + (0 if frozen else lm_weights)
+    trained = size.weights + size.width * d + d**2 + (0 if frozen else lm_weights)
     if kind == "lora":  # four maps of attention and three of the feed-forward part a layer
         trained += n * int(recipe.decoder.get("rank", 16)) * (4 * 2 * d + 3 * (d + lm.intermediate_size))
     held = lm_weights + d * lm.vocab_size if frozen else 0
-    activations = recipe.batch.seconds * 50 * layers * width * (2 if recipe.run.checkpointing else 34)
+    activations = recipe.batch.seconds * padded_s / sound_s * size.kept_s * (2 if recipe.run.checkpointing else 34)
     memory = trained * (4 + 4 + 8 + 4) + held * 2 + activations * 2
     flops = encoder_flops + lm_flops
     return Plan(
-        sound_s / 3600, clips, clips * _PER_WORD * words, positions, flops, flops / (speed * REACHED) / 3600, memory,
-        card, trained, held,
+        sound_s / 3600, clips, clips * _PER_WORD * words, padded_s * size.states_hz, flops,
+        flops / (speed * REACHED) / 3600, memory, card, trained, held,
     )  # fmt: skip
 
 
-def _encoder(recipe: Recipe) -> tuple[int, int, int, float]:
+@dataclass(frozen=True)
+class _Size:
+    """Of an encoder: ``(positions a second, width, feed-forward width)`` of every layer, ``attended`` positions that
+    each attends to (None: those of the whole sound), its window, and CLAP's steps in a window (0: not CLAP)."""
+
+    layers: Sequence[tuple[float, int, int]]
+    window_s: float
+    attended: int | None = None
+    steps: int = 0
+
+    @property
+    def width(self) -> int:
+        return self.layers[-1][1]
+
+    @property
+    def weights(self) -> float:
+        return sum(4 * d**2 + 2 * d * ffn for _, d, ffn in self.layers)
+
+    @property
+    def states_hz(self) -> float:
+        return self.steps / self.window_s if self.steps else self.layers[-1][0]
+
+    @property
+    def kept_s(self) -> float:
+        """Numbers of one state through all layers, a second."""
+        return sum(hz * d for hz, d, _ in self.layers)
+
+    def flops_s(self, sound_s: float) -> float:
+        """Forward, a second of sound, in sounds of ``sound_s``."""
+        return sum(
+            hz * (2 * (4 * d**2 + 2 * d * ffn) + 4 * d * (self.attended or hz * sound_s)) for hz, d, ffn in self.layers
+        )
+
+    def tokens_hz(self, asked: float) -> float:
+        """Tokens of sound a second, where the adapter is asked for ``asked`` of Whisper's 50 states."""
+        return self.states_hz * asked / 25.0 if self.steps else asked
+
+
+def _encoder(recipe: Recipe) -> _Size:
     if "fresh" in recipe.encoder:
         fresh = Fresh(**recipe.encoder["fresh"])
-        return fresh.width, fresh.layers, 4 * fresh.width, fresh.window_s
+        return _Size([(50.0, fresh.width, 4 * fresh.width)] * fresh.layers, fresh.window_s)
     c = _config(recipe, recipe.encoder["source"])
-    return c.d_model, c.encoder_layers, c.encoder_ffn_dim, c.max_source_positions / 50
+    if recipe.encoder.get("kind") == "clap":
+        a = c.audio_config
+        side, ratio = a.spec_size // a.patch_stride[0], a.spec_size // a.num_mel_bins
+        widths = [a.patch_embeds_hidden_size * 2**i for i in range(len(a.depths))]
+        stages = [
+            (side**2 / 4**i / 10.0, d, round(a.mlp_ratio * d))
+            for i, (d, depth) in enumerate(zip(widths, a.depths, strict=True))
+            for _ in range(depth)
+        ]
+        return _Size(stages, 10.0, a.window_size**2, side // 2 ** (len(a.depths) - 1) * ratio)
+    return _Size([(50.0, c.d_model, c.encoder_ffn_dim)] * c.encoder_layers, c.max_source_positions / 50)
 
 
 def _config(recipe: Recipe, source: Any) -> Any:

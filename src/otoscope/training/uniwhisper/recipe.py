@@ -1,6 +1,7 @@
 """A training run as data: a TOML file, read strictly. ``otoscope train RECIPE`` runs it.
 
-``[encoder]``: ``source`` (a Whisper folder or hub id) or ``fresh`` (a table of sizes). ``[decoder]``: ``source``,
+``[encoder]``: ``source`` (a Whisper folder or hub id) or ``fresh`` (a table of sizes); ``kind``: ``clap`` for a CLAP
+checkpoint's audio encoder (ablation B), whose sounds last at most 10 s. ``[decoder]``: ``source``,
 ``kind``, ``rank`` (of ``lora``). ``[adapter]``: ``rate_hz``. ``[[sources]]``: ``name``, ``manifest`` (beside the
 recipe), ``group``, ``split``, ``cap``, ``epochs``. ``[mixture]``, ``[batch]``, ``[optimise]``, ``[run]``: see the
 classes. Every default is ours; the paper's are not known."""
@@ -142,7 +143,7 @@ _TABLES = {
     "templates",
     "title",
 }
-_ENCODER, _DECODER, _ADAPTER = {"source", "fresh"}, {"source", "kind", "rank"}, {"rate_hz"}
+_ENCODER, _DECODER, _ADAPTER = {"source", "fresh", "kind"}, {"source", "kind", "rank"}, {"rate_hz"}
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
@@ -160,8 +161,9 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     _known(table["encoder"], _ENCODER, f"{where} [encoder]")
     _known(table["decoder"], _DECODER, f"{where} [decoder]")
     _known(table.get("adapter", {}), _ADAPTER, f"{where} [adapter]")
-    if len(table["encoder"]) != 1:
+    if len(set(table["encoder"]) & {"source", "fresh"}) != 1:
         raise InputError("[encoder] wants either source or fresh", where=where)
+    _check_kind(table, where)
     if "source" not in table["decoder"]:
         raise InputError("[decoder] lacks source", where=where)
     sources = [_of(Listed, s, f"{where} [[sources]]") for s in table["sources"]]
@@ -184,6 +186,21 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         table.get("templates"),
         str(table.get("title", file.stem)),
     )
+
+
+def _check_kind(table: Mapping[str, Any], where: str) -> None:
+    kind, run = table["encoder"].get("kind", "whisper"), table.get("run", {})
+    if kind not in ("whisper", "clap"):
+        raise InputError(f"there is no encoder of the kind {kind!r}", where=where, fix="whisper or clap")
+    if kind != "clap":
+        return
+    for wrong, what in (
+        ("fresh" in table["encoder"], "a CLAP encoder is loaded, not drawn: give source"),
+        (bool(run.get("forgetting")), "forgetting is read by Whisper's decoder, and CLAP has none"),
+        (bool(run.get("checkpointing")), "CLAP's class has no checkpointing"),
+    ):
+        if wrong:
+            raise InputError(what, where=where)
 
 
 def _ends(value: Any, where: str) -> tuple[float, float]:

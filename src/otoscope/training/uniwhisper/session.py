@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from otoscope.training.uniwhisper.export import export
 from otoscope.training.uniwhisper.recipe import Recipe
 from otoscope.training.uniwhisper.trainer import Trainer
 from otoscope.training.uniwhisper.watch import Watch
@@ -33,7 +32,7 @@ def train(
     stop: int | None = None,
 ) -> Done:
     """Run ``recipe`` in ``folder``, from where it stopped; at its end the averaged encoder is exported to
-    ``folder/encoder`` (Whisper's form) and ``folder/encoder-pooled``."""
+    ``folder/encoder`` (Whisper's form, or CLAP's) and, of Whisper, ``folder/encoder-pooled``."""
     trainer = Trainer(recipe, folder)
     watch = Watch(trainer, recipe.load_sources(HELD_OUT), tell)
     trainer.run(watch, stop)
@@ -43,7 +42,8 @@ def train(
         encoder = folder / "encoder"
         if trainer.accelerator.is_main_process:
             with trainer.averaged() as listener:
-                export(listener, trainer.parts.config, encoder, trainer.parts.source)
-                export(listener, trainer.parts.config, folder / "encoder-pooled", trainer.parts.source, pooled=True)
+                trainer.parts.write(listener, encoder)
+                if trainer.parts.config is not None:
+                    trainer.parts.write(listener, folder / "encoder-pooled", pooled=True)
         trainer.accelerator.wait_for_everyone()
     return Done(trainer.step, steps, trainer.skipped, encoder)

@@ -26,7 +26,7 @@ from otoscope.training.uniwhisper.batches import Batches, Once
 from otoscope.training.uniwhisper.collate import Laid
 from otoscope.training.uniwhisper.feed import POOL_BATCHES, Feed, FeedState
 from otoscope.training.uniwhisper.mixture import Source
-from otoscope.training.uniwhisper.network import Listener, ctc_loss, groups
+from otoscope.training.uniwhisper.network import Listener, ctc_loss, groups, heard_by
 from otoscope.training.uniwhisper.parts import Parts, build
 from otoscope.training.uniwhisper.recipe import Recipe
 
@@ -173,6 +173,7 @@ class Trainer:
             batch_size=None,
             sampler=Once(self.feed.batches(self.feed_state)),
             num_workers=self.recipe.run.workers,
+            generator=torch.Generator(),  # else it draws from the network's numbers, and dropout differs after a stop
         )
         for laid in loader:
             yield laid.to(self.device)
@@ -258,10 +259,7 @@ class Trainer:
             rows = [i for i, s in enumerate(laid.sources) if kinds[s] in o.distil_groups]
             if rows:
                 with torch.no_grad():
-                    positions = self.start.embed_positions
-                    positions.length = self.listener.encoder.embed_positions.length
-                    everything = torch.ones(len(rows), laid.mel.shape[-1], dtype=torch.long, device=self.device)
-                    then = self.start(laid.mel[rows], input_features_mask=everything).last_hidden_state
+                    then = heard_by(self.start, laid.mel[rows])
                 gap = nn.functional.mse_loss(heard.states[rows], then)
                 told.extra["distil"] = float(gap.detach())
                 held = held + o.distil * gap

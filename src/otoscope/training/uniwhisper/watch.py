@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.training.uniwhisper.export import export, state
+from otoscope.training.uniwhisper.export import state
 from otoscope.training.uniwhisper.forgetting import Forgetting
 from otoscope.training.uniwhisper.mixture import Source
 from otoscope.training.uniwhisper.parts import place
@@ -105,9 +105,9 @@ class Watch:
 
         folder = self.trainer.folder
         with self.trainer.averaged() as listener:
-            whisper = export(listener, self.trainer.parts.config, folder / "probed", self.trainer.parts.source)
+            encoder = self.trainer.parts.write(listener, folder / "probed")
         tasks = tuple(map(parse_spec, self.trainer.recipe.run.probes))
-        chosen = Experiment(f"step-{step}", (Block(tasks),), models=(parse_spec(str(whisper)),))
+        chosen = Experiment(f"step-{step}", (Block(tasks),), models=(parse_spec(str(encoder)),))
         done = run(chosen, into=folder / "probes" / f"step-{step:08d}")
         return {
             f"{s.task.partition(':')[0]} {s.factors.get('probe', '')}".strip(): s.value
