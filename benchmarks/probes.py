@@ -6,8 +6,9 @@ is no part of this repository, v0.1.3) by an interpreter that has webdataset, py
 scoring: there reading the stored embeddings, MLP and kNN; here pooling the frames once, MLP and kNN by the protocol
 xares-0.1.3. Without ``--xares`` that half is not measured, and says so.
 
-The second table is the encoding pass: processor time of the network alone on inputs that are ready, over that of the
-pass that decodes, resamples, mixes, makes features, encodes and pools. 1 would be free; the target is 0.97.
+The second table is the encoding pass of ``otoscope run encoders``: processor time of the network alone on inputs that
+are ready, over that of the runner's shard, which decodes, resamples, mixes, makes features, encodes, pools and keeps.
+1 would be free; the target is 0.97.
 """
 
 from __future__ import annotations
@@ -27,26 +28,30 @@ from band_encoder import BandEncoder
 from common import child, options, show
 from encoders import bare, timed
 from otoscope.core.nouns import Embedded
+from otoscope.experiments.execute import Bench, run_shard
+from otoscope.interventions.none import NoIntervention
 from otoscope.models.encoders.adapt import adapt
 from otoscope.models.encoders.view import EncoderView
 from otoscope.models.resolve import resolve
 from otoscope.readouts import pooling
-from otoscope.tasks.catalogue import resolve_task
+from otoscope.tasks.catalogue import resolve_condition, resolve_task
 from otoscope.tasks.probes.catalog import xares_tasks
 from otoscope.tasks.probes.miniature import write_miniature
 
 HERE = Path(__file__).parent
+#: Width, layers, mel bands of Whisper's encoders (arXiv 2212.04356, table 1).
+WHISPERS = {"whisper-base": (512, 6, 80), "whisper-small": (768, 12, 80), "whisper-medium": (1024, 24, 80)}
 #: Name, module there, clips a part, classes, seconds of the clips. Two that have folds and two that have splits; then,
 #: where they are named, one of crops and one of events in time.
 TASKS = (
-    ("esc50", "esc50_task", 120, 50, (1.0, 1.6, 2.4)),
-    ("gtzan_genre", "gtzan_task", 40, 10, (1.0, 1.6, 2.4)),
-    ("vocalsound", "vocalsound_task", 300, 6, (1.0, 1.6, 2.4)),
-    ("nsynthinstument", "nsynth_instument_task", 300, 11, (1.0, 1.6, 2.4)),
+    ("esc50", "esc50_task", 100, 20, (0.6, 1.0, 1.4)),
+    ("gtzan_genre", "gtzan_task", 40, 10, (0.6, 1.0, 1.4)),
+    ("vocalsound", "vocalsound_task", 300, 6, (0.6, 1.0, 1.4)),
+    ("nsynthinstument", "nsynth_instument_task", 300, 11, (0.6, 1.0, 1.4)),
 )
 MORE = (
-    ("freemusicarchive", "freemusicarchive_genre_task", 60, 8, (8.0, 25.0, 34.0)),
-    ("desed", "desed_task", 80, 10, (10.0,)),
+    ("freemusicarchive", "freemusicarchive_genre_task", 80, 8, (8.0, 18.0, 34.0)),
+    ("desed", "desed_task", 160, 3, (10.0,)),
 )
 
 
@@ -142,32 +147,45 @@ def scoring(name: str, module: str, n: int, n_classes: int, lengths: tuple[float
         return row
 
 
+def whisper(folder: Path) -> Path:
+    """A folder that describes a Whisper of a published size, without weights."""
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+
+    width, layers, mels = WHISPERS[folder.name]
+    sides = ("encoder", "decoder")
+    sizes = {f"{s}_{k}": v for s in sides for k, v in
+             (("layers", layers), ("attention_heads", width // 64), ("ffn_dim", 4 * width))}  # fmt: skip
+    WhisperConfig(d_model=width, num_mel_bins=mels, architectures=["WhisperModel"], **sizes).save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=mels).save_pretrained(folder)
+    return folder
+
+
 def encoding(name: str, seconds: float, repeats: int) -> dict[str, Any]:
-    """The network alone against the pass over clips of an archive."""
-    view: Any = resolve(f"{name}:init=random,seed=1")
-    view.load()
+    """The network alone, in one batch, against a shard of a run: both hear the same four clips."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        place = whisper(root / name) if name in WHISPERS else name
+        view: Any = resolve(f"{place}:init=random,seed=1")
+        view.load()
         write_miniature(
             xares_tasks()["vocalsound"], root, n=4, n_classes=2, shards=1, seconds=(seconds,), rates=(16_000,)
         )
-        items = resolve_task(f"xares/vocalsound:data={root}").items()[:4]
-        heard = [i.inputs.render(view.card.rate)["clip"].samples for i in items]
-        networks = [bare(name, view.encoder, h[None]) for h in heard]
-
-        def alone() -> None:
-            for network in networks:
-                network()
+        task = resolve_task(f"xares/vocalsound:data={root}")
+        items = task.items()[:4]
+        heard = np.stack([i.inputs.render(view.card.rate)["clip"].samples for i in items])
+        alone = bare(name, view.encoder, heard)
+        bench = Bench(task, resolve_condition("intact"), view, NoIntervention())
 
         def whole() -> None:
-            for item in items:
-                view.embed([item.inputs.render(view.card.rate)["clip"]])
+            if run_shard(bench, items).n_failed:
+                raise SystemExit(f"{name}: items failed")
 
         with torch.inference_mode():
             alone()
+            whole()
             pairs = [(timed(alone), timed(whole)) for _ in range(repeats)]
     ratios = [a[1] / b[1] for a, b in pairs]
-    return {"model": name, "sound, s": seconds, "network re pass, processor time": statistics.median(ratios),
+    return {"model": name, "sound, s": seconds, "network re run, processor time": statistics.median(ratios),
             "range": f"{min(ratios):.3f} to {max(ratios):.3f}"}  # fmt: skip
 
 
@@ -177,7 +195,9 @@ def main() -> None:
     parser.add_argument("--interpreter", default=sys.executable, help="Python that has X-ARES' dependencies")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44, 45, 46])
     parser.add_argument("--tasks", nargs="*", default=[t[0] for t in TASKS])
-    parser.add_argument("--models", nargs="*", default=["whisper-base", "wav2vec2-large"])
+    parser.add_argument(
+        "--models", nargs="*", default=["whisper-base", "whisper-small", "wav2vec2-large", "hubert-large"]
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the sounds that are encoded")
     parser.add_argument("--repeats", type=int, default=5)
     chosen = parser.parse_args()

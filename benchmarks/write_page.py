@@ -50,6 +50,16 @@ SECTIONS = (
         "sound: the network alone and inside Otoscope's wrapper. The wrapper may cost at most 3 %.",
     ),
     (
+        "Probes",
+        "probes.py",
+        (),
+        "Scoring one encoder on four miniature tasks by the protocol xares-0.1.3, and, where `--xares` names X-ARES' "
+        "own folder, by X-ARES itself on the same archives: pooled vectors, MLP (mean over five seeds), kNN, and the "
+        "seconds that reading, MLP and kNN take. The second table is the encoding pass: a shard of `run encoders` "
+        "(decode, resample, mix, features, encode, pool, keep) against the network alone on inputs that are ready, "
+        "random weights; the target is 0.97.",
+    ),
+    (
         "LSAC and its rivals",
         "lsac.py",
         ("--size", "small", "base", "large", "--seconds", "10", "30", "60", "--repeats", "3"),
