@@ -145,4 +145,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Tensor], Any]:
     import transformers as tr
 
     network = tr.AudioFlamingo3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    return dict(network.state_dict()), tr.AutoTokenizer.from_pretrained(folder)
+    tokenizer = tr.AutoTokenizer.from_pretrained(folder)
+    for how in ("is_local", "local_files_only"):  # of this reading, and the library would write it into the next folder
+        tokenizer.init_kwargs.pop(how, None)
+    return dict(network.state_dict()), tokenizer
