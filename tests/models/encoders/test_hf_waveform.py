@@ -43,6 +43,20 @@ def test_last_is_the_last_hidden_state(checkpoint, noise) -> None:
     assert np.array_equal(one.frames["last"], one.frames[2])
 
 
+def test_numbered_layers_are_kept_only_where_they_are_wanted(checkpoint, noise, monkeypatch) -> None:
+    view = resolve(str(checkpoint("hubert")))
+    view.load()
+    told, forward = [], type(view.network).forward
+    monkeypatch.setattr(
+        type(view.network),
+        "forward",
+        lambda self, *a, **k: told.append(k["output_hidden_states"]) or forward(self, *a, **k),
+    )
+    found = [view.encode([noise()], layers)[0].frames for layers in (["last"], ["all"], [1], ["last"])]
+    assert told == [False, True, True, False]
+    assert all(np.array_equal(found[0]["last"], f) for f in (found[1][2], found[3]["last"]))
+
+
 def test_sounds_of_unequal_length_are_not_padded(checkpoint, noise) -> None:
     folder = checkpoint("wavlm")
     long, short = noise(1, 0.5), noise(2, 0.3)

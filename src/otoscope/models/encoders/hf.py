@@ -246,6 +246,7 @@ class PretrainedEncoder(ShownModel):
         wanted = family.select(layers)
         out: list[Encoded | None] = [None] * len(audio)
         hop = family.hop_s(list(wanted))
+        family.numbered = any(key != "last" for key in wanted.values())
         for group in equal_length_batches(audio, BATCH):
             n = audio[group[0]].n
             family.check_length(n)

@@ -37,6 +37,9 @@ class Family:
     min_samples: int = 1
     fixed_duration_s: float | None = None
 
+    #: Whether the coming pass has to keep its numbered layers: they cost memory, and time to get it.
+    numbered: bool = True
+
     def __init__(self, config: Any, extractor: Any, options: Mapping[str, Any], where: str) -> None:
         self.config, self.extractor, self.options, self.where = config, extractor, options, where
         check_options(type(self), options, where)
@@ -79,7 +82,8 @@ class Family:
         raise NotImplementedError
 
     def states(self, model: Any, inputs: Tensors, n: int) -> dict[Layer, Any]:
-        """Every layer as a tensor ``[B, C, T, D]``, frames of the real ``n`` samples only; always has ``last``."""
+        """Layers as tensors ``[B, C, T, D]``, frames of the real ``n`` samples only; always has ``last``, and the
+        numbered ones where :attr:`numbered` asks for them."""
         raise NotImplementedError
 
     # --- shared by families ---
@@ -130,7 +134,7 @@ def check_options(family: type[Family], options: Mapping[str, Any], where: str) 
 
 def sequence_states(output: Any) -> dict[Layer, Any]:
     """Hidden states ``[B, T, D]`` of a library output as ``{0: [B, 1, T, D], ..., "last": ...}``."""
-    states: dict[Layer, Any] = {i: h[:, None] for i, h in enumerate(output.hidden_states)}
+    states: dict[Layer, Any] = {i: h[:, None] for i, h in enumerate(output.hidden_states or ())}
     states["last"] = output.last_hidden_state[:, None]
     return states
 

@@ -53,7 +53,9 @@ class Whisper(Family):
 
     def states(self, model: Any, inputs: Tensors, n: int) -> dict[Layer, Any]:
         real = math.ceil(n / (2 * self.extractor.hop_length))
-        return {k: h[:, :, :real] for k, h in sequence_states(model(**inputs, output_hidden_states=True)).items()}
+        return {
+            k: h[:, :, :real] for k, h in sequence_states(model(**inputs, output_hidden_states=self.numbered)).items()
+        }
 
 
 class SpectrogramTransformer(Family):
@@ -107,5 +109,5 @@ class SpectrogramTransformer(Family):
             patches = h[:, 2:].reshape(h.shape[0], bands, per_band, h.shape[-1])  # frequency varies slowest
             return patches.mean(dim=1)[:, None, :real]
 
-        states = sequence_states(model(**inputs, output_hidden_states=True))
+        states = sequence_states(model(**inputs, output_hidden_states=self.numbered))
         return {k: frames(h[:, 0]) for k, h in states.items()}

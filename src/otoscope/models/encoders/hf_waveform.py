@@ -45,4 +45,4 @@ class Waveform(Family):
         return {"input_values": self.extract(x, padding=False)["input_values"]}
 
     def states(self, model: Any, inputs: Tensors, n: int) -> dict[Layer, Any]:
-        return sequence_states(model(**inputs, output_hidden_states=True))
+        return sequence_states(model(**inputs, output_hidden_states=self.numbered))
