@@ -228,6 +228,8 @@ def row(name: str, rounds: Sequence[Round], gain: float) -> dict[str, Any]:
 
 
 def main() -> None:
+    from transformers.utils.logging import disable_progress_bar
+
     parser = options(__doc__)
     parser.add_argument("--clips", type=int, default=8, help="of a step")
     parser.add_argument(
@@ -238,6 +240,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=384)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    disable_progress_bar()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder, 240, chosen.layers, chosen.width)
