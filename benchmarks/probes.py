@@ -195,9 +195,7 @@ def main() -> None:
     parser.add_argument("--interpreter", default=sys.executable, help="Python that has X-ARES' dependencies")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44, 45, 46])
     parser.add_argument("--tasks", nargs="*", default=[t[0] for t in TASKS])
-    parser.add_argument(
-        "--models", nargs="*", default=["whisper-base", "whisper-small", "wav2vec2-large", "hubert-large"]
-    )
+    parser.add_argument("--models", nargs="*", default=["whisper-base", "wav2vec2-large"])
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the sounds that are encoded")
     parser.add_argument("--repeats", type=int, default=5)
     chosen = parser.parse_args()
