@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 
 from otoscope.audio import io
 from otoscope.audio.corpus import Clip, write_manifest
@@ -14,6 +15,7 @@ from otoscope.core.errors import InputError, UsageError
 from otoscope.core.identity import digest, file_digest, jsonable
 from otoscope.core.nouns import Card, Separated, Stems
 from otoscope.tasks.catalogue import resolve_condition, resolve_task
+from otoscope.tasks.separation import sources
 from otoscope.tasks.separation.metrics import METRICS, separation_rows
 from otoscope.tasks.separation.mixtures import TIERS
 from otoscope.tasks.separation.words import read_words
@@ -261,3 +263,17 @@ def test_rows_against_the_unmodified_output_and_of_what_was_done() -> None:
     assert "saved_self_attention" not in rows  # not said, not claimed
     with pytest.raises(InputError, match="'stoi'"):
         rows_of(Separated(bare, signals, bare, {"stoi": 1.0}))
+
+
+def test_data_without_the_presets_splits_are_halved_by_recording(tmp_path) -> None:
+    for k in range(12):
+        file = tmp_path / ("dog", "rain")[k % 2] / f"{k}.wav"
+        file.parent.mkdir(exist_ok=True)
+        soundfile.write(file, np.random.default_rng(k).uniform(-0.1, 0.1, 800), 8000)
+    train, test, panel, every = (
+        {c.path.name for c in sources.sounds(str(tmp_path), split).clips} for split in ("train", "test", "panel", None)
+    )
+    assert train
+    assert test == panel
+    assert train.isdisjoint(test)
+    assert train | test == every == {f"{k}.wav" for k in range(12)}

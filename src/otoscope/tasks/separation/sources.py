@@ -18,6 +18,7 @@ from otoscope.audio.mixing import trim
 from otoscope.audio.resample import resample
 from otoscope.audio.speech import HELD_VOICES, bundled_speech, speech_panel
 from otoscope.core.errors import InputError
+from otoscope.core.identity import digest
 
 Float = NDArray[np.float64]
 #: Generated sounds that the package's models may be trained on have seeds below.
@@ -164,6 +165,16 @@ def _opened(clip: Listed) -> Clip:
     return opened(clip)
 
 
+def _part(data: str, split: str | None) -> tuple[Listed, ...]:
+    """A split of ``data``. Where it has none of the names that presets give to parts of the package's own sounds, those
+    are halves of its groups (speakers, recordings) by their digests: ``train`` the one, ``test`` and ``panel`` the
+    other. Ours."""
+    found = read_layout(data)
+    if split not in OWN_SPLITS or any(x.split == split for x in found):
+        return read_layout(data, split)
+    return tuple(x for x in found if (int(digest(x.group), 16) % 2 == 0) == (split == "train"))
+
+
 @functools.lru_cache(maxsize=16)
 def voices(data: str | None, split: str | None, digits: bool) -> Voices:
     """Speech of ``data``, or (None) the package's voices: all, or those that its models were trained on (``train``), or
@@ -178,7 +189,7 @@ def voices(data: str | None, split: str | None, digits: bool) -> Voices:
         ]
         found = [x for c in own if (x := listed(c)) is not None]
         return Voices(tuple(x for x in found if ("digit" in x.more) == digits))
-    speech = [x for x in read_layout(data, split) if x.kind == "speech"]
+    speech = [x for x in _part(data, split) if x.kind == "speech"]
     if not speech:
         raise InputError("holds no speech", where=data, fix="Name a manifest with transcripts, or LibriSpeech.")
     spoken_digits = [x for x in speech if "digit" in x.more]
@@ -193,7 +204,7 @@ def sounds(data: str | None, split: str | None) -> Sounds:
         unknown = range(TRAINED_SEEDS, 2**31)
         seeds = {"train": range(TRAINED_SEEDS), "test": unknown, PANEL: unknown, None: range(2**31)}[split]
         return Sounds(events=generator.catalogue()["event"], seeds=seeds)
-    found = [x for x in read_layout(data, split) if x.kind == "sound"]
+    found = [x for x in _part(data, split) if x.kind == "sound"]
     if not found:
         raise InputError("holds no sound with a class", where=data, fix="Name ESC-50, FSD50K, or folders by class.")
     return Sounds(tuple(found))
