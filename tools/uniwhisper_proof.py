@@ -213,14 +213,17 @@ def forget(work: Path) -> None:
     from otoscope.training.uniwhisper.records import read_records
     from otoscope.training.uniwhisper.templates import Bank
 
-    told: dict[str, dict[str, dict[str, float]]] = {name: {} for name in finished(work)}
-    for voices, records in (("trained on", read_records(work / "speech.jsonl")), ("never heard", unheard())):
-        watched = Forgetting(work / "whisper", records, Bank.read(), torch.device("cpu"), clips=140)
-        for name in told:
-            whisper = tr.WhisperModel.from_pretrained(work / name / "encoder", dtype=torch.float32)
-            told[name][voices] = watched.measure(whisper.encoder.state_dict())
-            print(name, voices, told[name][voices], flush=True)
-    (work / "forgetting.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    file = work / "forgetting.json"
+    known: dict[str, dict[str, dict[str, float]]] = json.loads(file.read_text()) if file.is_file() else {}
+    told = {name: known.get(name, {}) for name in finished(work)}
+    if wanted := [name for name in told if name not in known]:
+        for voices, records in (("trained on", read_records(work / "speech.jsonl")), ("never heard", unheard())):
+            watched = Forgetting(work / "whisper", records, Bank.read(), torch.device("cpu"), clips=140)
+            for name in wanted:
+                whisper = tr.WhisperModel.from_pretrained(work / name / "encoder", dtype=torch.float32)
+                told[name][voices] = watched.measure(whisper.encoder.state_dict())
+                print(name, voices, told[name][voices], flush=True)
+    file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def unheard() -> list[Any]:
