@@ -15,6 +15,7 @@ from otoscope.report.run import Run
 from otoscope.report.section import Findings, Fold, Panels, Prose, Table
 from otoscope.report.sections.separation.section import separation
 from otoscope.results.store import Results
+from otoscope.stats.paired import paired_comparison
 from otoscope.tasks.separation.findings import tables
 from otoscope.tasks.separation.study import Study, ladder_of
 
@@ -73,6 +74,7 @@ def test_the_page_says_who_saves_better_and_shows_it(store) -> None:
         "Savings and losses",
         "loss_ratio_vs_fewer_steps",
         "What choosing layers is worth",
+        "Power",
     ]
     page = render(Run.read(store))
     assert "self-attention map over the logarithm" in page
@@ -100,6 +102,19 @@ def test_figures_are_those_of_the_rows(store) -> None:
     (choice,) = rivalry.selection("si_sdr_db")
     assert choice.n_draws == 2
     assert choice.worth.value == pytest.approx(mean("lsac:preset=balanced", "si_sdr_db") - np.mean(placebos))
+
+
+def test_the_least_detectable_loss_is_that_of_the_paired_comparison(store) -> None:
+    (rivalry,) = Study(store)
+    name = "fewer-steps:steps=2"
+    bare, fewer = (rivalry.setting.values[n]["si_sdr_db"] for n in ("none", name))
+    told = paired_comparison(bare, fewer, rivalry.setting.groups.tolist(), seed=0, n_permutations=100)
+    least, groups = rivalry.detectable(name, "si_sdr_db")
+    assert (least, groups) == (pytest.approx(told.smallest_detectable), told.n_groups)
+    assert least > 0
+    page = {s.id: list(blocks(s.blocks)) for s in separation(Run.read(store))}["saving"]
+    table = next(b for b in page if isinstance(b, Table) and b.caption == "Power")
+    assert len(table.rows) == sum(map(len, rivalry.trades.values()))
 
 
 def test_printed_tables_cover_probes_losses_and_headline(store) -> None:

@@ -25,7 +25,7 @@ from otoscope.results.schema import WHOLE_ITEM
 from otoscope.results.store import Results
 from otoscope.stats.bootstrap import mean_intervals
 from otoscope.stats.correction import benjamini_hochberg, holm
-from otoscope.stats.grouping import group_codes, group_sums
+from otoscope.stats.grouping import group_codes, group_spread
 from otoscope.stats.paired import hedges_dz
 from otoscope.stats.permutation import sign_flip_many
 from otoscope.stats.power import smallest_detectable_effect
@@ -240,10 +240,8 @@ def _with_statistics(
         differences = np.stack([pairs[i].other - pairs[i].baseline for i in members])
         intervals = mean_intervals(differences, codes, n_resamples=n_resamples, level=level, seed=for_interval)
         tests = sign_flip_many(differences, codes, n_permutations=n_permutations, seed=for_test)
-        sums, sizes = group_sums(differences, codes)
-        residuals = (sums - sizes * differences.mean(axis=1, keepdims=True)) * n_groups / sizes.sum()
-        for i, d, interval, test, residual in zip(members, differences, intervals, tests, residuals, strict=True):
-            spread = math.sqrt(float((residual**2).sum()) / (n_groups - 1)) if n_groups > 1 else math.nan
+        spreads = group_spread(differences, codes).tolist()
+        for i, d, interval, test, spread in zip(members, differences, intervals, tests, spreads, strict=True):
             done[i] = replace(
                 pairs[i].blank,
                 baseline_mean=_finite(float(pairs[i].baseline.mean())),

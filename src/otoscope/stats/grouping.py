@@ -172,6 +172,18 @@ def group_sums(values: Floats, codes: Ints) -> tuple[Floats, Floats]:
     return np.add.reduceat(np.ascontiguousarray(values[:, order]), starts, axis=1), sizes
 
 
+def group_spread(differences: Floats, codes: Ints) -> Floats:
+    """Standard deviation between groups [k] of [k, n] such that it over the root of the number of groups is the
+    standard error of the item mean. NaN for fewer than two groups."""
+    sums, sizes = group_sums(differences, codes)
+    n = len(sizes)
+    if n < 2:
+        return np.full(len(differences), np.nan)
+    residuals = (sums - sizes * differences.mean(axis=1, keepdims=True)) * n / sizes.sum()
+    spread: Floats = np.sqrt(np.square(residuals).sum(axis=1) / (n - 1))
+    return spread
+
+
 def by_missingness(missing: NDArray[np.bool_]) -> list[tuple[Ints, NDArray[np.bool_]]]:
     """Rows [k, n] that miss the same items: (row numbers, mask [n] of the items they have)."""
     if not missing.any():

@@ -16,7 +16,7 @@ from scipy.special import gammaln
 from otoscope.core.errors import InputError
 from otoscope.stats.bootstrap import cluster_bootstrap
 from otoscope.stats.checks import Floats, as_floats
-from otoscope.stats.grouping import Groups, Ints, Seed, group_codes, group_sums
+from otoscope.stats.grouping import Groups, Seed, group_codes, group_spread
 from otoscope.stats.permutation import sign_flip
 from otoscope.stats.power import smallest_detectable_effect
 
@@ -89,7 +89,7 @@ def paired_comparison(
     defined = difference[keep]
     ties = int((defined == 0).sum())
     win_rate = float(((defined > 0).sum() + 0.5 * ties) / len(defined)) if len(defined) else float("nan")
-    spread = _group_spread(defined, codes[keep])
+    spread = float(group_spread(defined[None], codes[keep])[0])
     detectable = smallest_detectable_effect(test.n_groups, spread, power, 1.0 - level)
     return Paired(
         mean_difference=interval.value, ci_low=interval.low, ci_high=interval.high, level=level,
@@ -112,15 +112,3 @@ def hedges_dz(differences: Floats) -> float:
     freedom = n - 1
     factor = np.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) / np.sqrt(freedom / 2)
     return float(factor * differences.mean() / differences.std(ddof=1))
-
-
-def _group_spread(differences: Floats, codes: Ints) -> float:
-    """Standard deviation between groups such that spread / sqrt(G) is the standard error of the item mean."""
-    if len(differences) == 0:
-        return float("nan")
-    sums, sizes = group_sums(differences[None], codes)
-    n_groups = len(sizes)
-    if n_groups < 2:
-        return float("nan")
-    residual = (sums[0] - sizes * differences.mean()) * n_groups / sizes.sum()
-    return float(np.sqrt((residual**2).sum() / (n_groups - 1)))

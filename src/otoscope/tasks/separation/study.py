@@ -19,7 +19,9 @@ from otoscope.results.duels import Duel, duel
 from otoscope.results.store import Results
 from otoscope.results.trades import BASELINE, Setting, Trade, settings, trades
 from otoscope.stats.bootstrap import mean_intervals
+from otoscope.stats.grouping import group_codes, group_spread
 from otoscope.stats.intervals import Interval
+from otoscope.stats.power import smallest_detectable_effect
 
 #: Ladders of rivals: the parameter that makes a rung.
 RUNG = {"fewer-steps": "steps", "output-reuse": "every", "block-reuse": "every"}
@@ -117,6 +119,14 @@ class Rivalry:
             worth = mean_intervals(more[None], self.setting.groups.tolist(), seed=self.seed)[0]
             found.append(Selection(method, metric, worth, len(twins)))
         return found
+
+    def detectable(self, intervention: str, metric: str) -> tuple[float, int]:
+        """The least mean loss that as many groups as here, with losses spread as here, show with probability 0.8 (two
+        sides, 0.05, uncorrected), and the number of groups. NaN for fewer than two."""
+        losses = self.setting.loss(intervention, metric)
+        kept = np.isfinite(losses)
+        codes, n = group_codes(self.setting.groups[kept].tolist(), int(kept.sum()))
+        return smallest_detectable_effect(n, float(group_spread(losses[kept][None], codes)[0])), n
 
 
 @dataclass(frozen=True)

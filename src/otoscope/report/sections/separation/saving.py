@@ -42,7 +42,7 @@ def _of_setting(name: str, rivalry: Rivalry) -> list[Block]:
         blocks.append(Fold(f"Against saved {EQUAL[axis]}", [figure], axis != "saved_seconds"))
     blocks.append(loss_table(rivalry))
     blocks += _ratios(rivalry)
-    return blocks + _choice(rivalry)
+    return blocks + _choice(rivalry) + _power(rivalry)
 
 
 def front_figure(rivalry: Rivalry, axis: str, name: str = "front") -> Panels:
@@ -119,6 +119,25 @@ def _choice(rivalry: Rivalry) -> list[Block]:
     )
     header = ["plan", "measure", "worth", "draws"]
     return [Prose(text), Table("What choosing layers is worth", header, rows, compact=True)]
+
+
+def _power(rivalry: Rivalry) -> list[Block]:
+    rows: list[list[TD | str]] = []
+    for name in rivalry.trades:
+        for metric, trade in rivalry.trades[name].items():
+            least, groups = rivalry.detectable(name, metric)
+            n = digits(metric)
+            shown = "" if least != least else number(least, n)
+            rows.append([name, metric, _number(trade.loss, n, sign=True), TD(shown, number=True), str(groups)])
+    if not rows:
+        return []
+    text = (
+        "A loss that cannot be told from none may be none, or too small for this run. Detectable is the least mean "
+        "loss that as many groups of items, with losses spread as here, show with probability 0.8 (paired t-test, two "
+        "sides, 0.05, not corrected for the number of comparisons)."
+    )
+    header = ["intervention", "measure", "lost", "detectable", "groups"]
+    return [Fold("What this run could have found", [Prose(text), Table("Power", header, rows, compact=True)], False)]
 
 
 def _share(x: Interval) -> TD:
