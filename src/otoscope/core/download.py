@@ -126,11 +126,9 @@ def checksum(path: Path, kind: str = "sha256") -> str:
     """``<kind>:<hex>`` of a file. Raises :class:`UsageError` on a kind that isn't known here."""
     if kind not in ("md5", "sha256", "sha512"):
         raise UsageError(f"there is no checksum {kind!r} here", fix="md5, sha256 or sha512.")
-    h = hashlib.new(kind, usedforsecurity=False)
     with path.open("rb") as f:
-        while block := f.read(CHUNK):
-            h.update(block)
-    return f"{kind}:{h.hexdigest()}"
+        found = hashlib.file_digest(f, lambda: hashlib.new(kind, usedforsecurity=False))
+    return f"{kind}:{found.hexdigest()}"
 
 
 def _verify(path: Path, remote: Remote) -> None:

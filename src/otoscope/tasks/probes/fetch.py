@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from otoscope.core.download import Patience, Remote, check, checksum, fetch, fetch_json
-from otoscope.core.errors import InputError, StoreError, UsageError
+from otoscope.core.download import Patience, Remote, check, fetch, fetch_json
+from otoscope.core.errors import InputError, UsageError
+from otoscope.core.identity import file_digest
 from otoscope.core.unpack import safe_name, unpack_zip
+from otoscope.results.files import write_durably
 from otoscope.tasks.probes.catalog import XaresTask
 
 ZENODO = "https://zenodo.org"
@@ -119,12 +121,7 @@ def _finish(
         "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
         "archives": [asdict(a) for a in archives],
     }
-    part = folder / f"{RECORD}.part"
-    try:
-        part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, folder / RECORD)
-    except OSError as e:
-        raise StoreError(e.strerror or str(e), where=str(part)) from e
+    write_durably(folder / RECORD, (json.dumps(told, indent=1) + "\n").encode(), "fetched")
     return Fetched(folder, source, archives, tuple(new), skipped)
 
 
@@ -150,7 +147,7 @@ def _files(about: Any, base: str, task: XaresTask) -> dict[str, Remote]:
 
 
 def _archive(path: Path, published: str | None) -> Archive:
-    return Archive(path.name, path.stat().st_size, checksum(path).partition(":")[2], published)
+    return Archive(path.name, path.stat().st_size, file_digest(path), published)
 
 
 def _recorded(folder: Path) -> Mapping[str, Any] | None:
