@@ -19,6 +19,22 @@ from otoscope.core.nouns import Layer
 from otoscope.models.encoders.hf_family import Family, Tensors
 
 
+def steps_of(config: Any) -> int:
+    """Steps in time of the last states of a window, by the config of a ``ClapAudioModel``."""
+    fold = config.spec_size // config.num_mel_bins  # a window is folded so often into the image
+    return int(config.spec_size // config.patch_stride[1] // 2 ** (len(config.depths) - 1) * fold)
+
+
+def spectra_of(extractor: Any) -> int:
+    """Mel frames of a window."""
+    return int(1 + extractor.nb_max_samples // extractor.hop_length)
+
+
+def over_bands(output: Any) -> Any:
+    """``[B, T, D]``: the last states ``[B, D, bands, T]`` of a ``ClapAudioModel``, averaged over frequency."""
+    return output.last_hidden_state.mean(2).transpose(1, 2)
+
+
 class Clap(Family):
     """A frame covers ``window / steps`` seconds (10.01 s in 32 frames in the published sizes)."""
 
@@ -36,9 +52,7 @@ class Clap(Family):
             what = "fuses several views of a sound, and its feature extractor draws which by chance"
             raise ModelError(what, where=self.where, fix="Use an unfused checkpoint.")
         self.fixed_duration_s = self.extractor.nb_max_samples / self.rate
-        self._steps = audio.spec_size // audio.patch_stride[1] // 2 ** (len(audio.depths) - 1)
-        self._steps *= audio.spec_size // audio.num_mel_bins
-        self._spectra = 1 + self.extractor.nb_max_samples // self.extractor.hop_length
+        self._steps, self._spectra = steps_of(audio), spectra_of(self.extractor)
 
     @property
     def n_states(self) -> int:
@@ -56,6 +70,5 @@ class Clap(Family):
     def states(self, model: Any, inputs: Tensors, n: int) -> dict[Layer, Any]:
         spectra = math.ceil(n / self.extractor.hop_length)
         real = max(1, min(self._steps, math.ceil(spectra * self._steps / self._spectra)))
-        bands = model(input_features=inputs["input_features"]).last_hidden_state  # [B, D, bands, T]
-        last = bands.mean(2).transpose(1, 2)[:, None, :real]
+        last = over_bands(model(input_features=inputs["input_features"]))[:, None, :real]
         return {0: last, "last": last}

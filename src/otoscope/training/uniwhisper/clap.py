@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.core.errors import ModelError
+from otoscope.models.encoders.hf_clap import over_bands, spectra_of, steps_of
 from otoscope.readouts.library import quiet
 
 
@@ -24,9 +25,7 @@ class ClapTower(nn.Module):
 
     def __init__(self, model: Any, frames: int) -> None:
         super().__init__()
-        self.model, self.frames = model, frames
-        c = model.config
-        self.steps = c.spec_size // c.patch_stride[1] // 2 ** (len(c.depths) - 1) * (c.spec_size // c.num_mel_bins)
+        self.model, self.frames, self.steps = model, frames, steps_of(model.config)
 
     @property
     def width(self) -> int:
@@ -45,8 +44,8 @@ class ClapTower(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """``[B, T, d]`` of ``mel`` ``[B, 1, mels, F]``, a whole window."""
-        bands: Tensor = self.model(input_features=mel.transpose(2, 3)).last_hidden_state  # [B, d, bands, T]
-        return bands.mean(2).transpose(1, 2)
+        states: Tensor = over_bands(self.model(input_features=mel.transpose(2, 3)))
+        return states
 
     def train(self, mode: bool = True) -> ClapTower:
         super().train(mode)
@@ -68,7 +67,7 @@ def clap_encoder(source: str | Path) -> tuple[ClapTower, Any]:
     if model.config.enable_fusion:
         fix = "Use an unfused one; records are no longer than its window."
         raise ModelError("fuses several views of a long sound", where=str(source), fix=fix)
-    return ClapTower(model, 1 + extractor.nb_max_samples // extractor.hop_length), extractor
+    return ClapTower(model, spectra_of(extractor)), extractor
 
 
 def export_clap(tower: ClapTower, extractor: Any, folder: str | Path, source: str) -> Path:
