@@ -23,7 +23,6 @@ class Foreign:
     """A name taken apart: ``xares:my_encoder.py#MyEncoder`` or ``hear:package.module``. ``attribute`` may be empty."""
 
     name: str
-    suite: str
     place: str
     attribute: str
 
@@ -41,11 +40,6 @@ class Foreign:
             fix = "Is it installed here? A file is named by its path, which ends in .py."
             raise UsageError(f"cannot be imported: {type(e).__name__}: {e}", where=self.place, fix=fix) from e
         return module, Path(module.__file__) if module.__file__ else None
-
-
-def is_foreign(name: str) -> bool:
-    """Whether ``name`` says ``xares:`` or ``hear:``."""
-    return name.startswith(tuple(SUITES))
 
 
 def foreign_encoder(spec: Spec, params: Mapping[str, Scalar], *, trust: bool, device: str) -> Encoder:
@@ -66,7 +60,7 @@ def foreign_encoder(spec: Spec, params: Mapping[str, Scalar], *, trust: bool, de
         what = f"is Python code that was written for {SUITES[prefix]}; it could do anything, and nothing of it was run"
         fix = "Read it; then allow it with --trust-remote-code (in Python: trust_remote_code=True)."
         raise UsageError(what, where=place, fix=fix)
-    found = Foreign(spec.name, SUITES[prefix], place, attribute)
+    found = Foreign(spec.name, place, attribute)
     make = {"xares:": xares_encoder, "hear:": hear_encoder}[prefix]
     drawn = {k: params[k] for k in ("init", "seed") if k in params and "init" in params}
     return make(found, {k: v for k, v in params.items() if k not in drawn}, device=device, **drawn)

@@ -22,7 +22,7 @@ from otoscope.core.errors import ModelError, UsageError
 from otoscope.core.identity import digest
 from otoscope.core.naming import Spec, parse_spec
 from otoscope.models.encoders.view import EncoderView
-from otoscope.models.resolve import resolve
+from otoscope.models.resolve import FOREIGN, resolve
 
 #: Rate at which a model without a rate of its own hears the sounds (Hz).
 RATE = 16_000
@@ -175,7 +175,7 @@ def _tensor(found: Sequence[NDArray[np.float32]], like: torch.Tensor) -> torch.T
 
 def _anchored(spec: Spec) -> Spec:
     """Relative paths made absolute: the file is run from anywhere."""
-    prefix = next((p for p in ("file:", "xares:", "hear:") if spec.name.startswith(p)), "")
+    prefix = next((p for p in ("file:", *FOREIGN) if spec.name.startswith(p)), "")
     place, mark, attribute = spec.name.removeprefix(prefix).partition("#")
     if (prefix and Path(place).expanduser().is_file()) or Path(place).expanduser().is_dir():
         place = str(Path(place).expanduser().resolve())
