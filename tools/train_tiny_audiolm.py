@@ -20,7 +20,7 @@ import torch
 
 from otoscope.models.resolve import load
 from otoscope.tasks.audiomarathon.miniature.pool import make_all, read_pool
-from otoscope.training.audiolm.evaluate import figures
+from otoscope.training.audiolm.evaluate import figures, long_figures
 from otoscope.training.audiolm.loop import Recipe, State, log_lines, resume, save, start, texts, train
 from otoscope.training.audiolm.network import make_extractor, make_tokenizer, read_folder, write_folder
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that make batches")
     parser.add_argument("--every", type=int, default=500, help="steps between saves")
-    parser.add_argument("--measure", type=int, default=100, help="held-out items per figure")
+    parser.add_argument("--measure", type=int, default=100, help="held-out items per figure; half of it: long sounds")
     for field in fields(Recipe):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     chosen = parser.parse_args()
@@ -91,7 +91,8 @@ def main() -> None:
     test = read_pool(chosen.audio if chosen.leave_out else None, "test", speaker=speaker, fold=fold)
     known = read_pool(chosen.audio, "takes", speaker=speaker, takes=takes) if takes and chosen.audio else None
     model = load(str(chosen.work / "model"), device=chosen.device)
-    about["held_out"] = figures(model, test, known, chosen.measure)
+    long = long_figures(model, test, max(1, chosen.measure // 2))
+    about["held_out"] = figures(model, test, known, chosen.measure) | long
     (chosen.work / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 

@@ -156,8 +156,8 @@ class _Whole:
 
     base: str
     file: str
-    core: Core
     position: float
+    core: Core
     placed: Sequence[Placed]
     starts: Sequence[float]
 
@@ -166,17 +166,16 @@ def _item(plan: Plan, m: Material, split: str, key: str, k: int, root: Path) -> 
     rng = child(plan.seed, "longaudio", key, split, k)
     base = f"{key}-{split}-{k:04d}"
     try:
-        core = FAMILIES[key].make(k, rng, m, plan.lengths_s[0])
         position = plan.positions[_turn(plan, key, split, k, len(plan.positions), "position")]
-        whole = _Whole(base, f"audio/{base}.flac", core, position, *_laid(plan, core, rng, position))
+        whole = _Whole(base, f"audio/{base}.flac", position, *laid_out(plan, m, key, k, rng, position))
     except InputError as e:
         raise InputError(e.what, where=f"{key} {k}" + (f", {e.where}" if e.where else ""), fix=e.fix) from e
     if not (root / whole.file).is_file():
         sound = render(rng, whole.placed, round(plan.lengths_s[-1] * RATE), plan.acoustics, plan.seed + k)
         io.write(root / whole.file, Audio(sound[None], RATE), "PCM_16")
-    for q, question in enumerate(core.questions):
+    for q, question in enumerate(whole.core.questions):
         place = _turn(plan, key, split, k, max(1, FAMILIES[key].options), f"option{q}")
-        asked = _asked(question, place)
+        asked = as_asked(question, place)
         name = f"{base}/{question.name}" if question.name else base
         for seconds, start in zip(plan.lengths_s, whole.starts, strict=True):
             yield {
@@ -188,13 +187,14 @@ def _item(plan: Plan, m: Material, split: str, key: str, k: int, root: Path) -> 
                 "start_s": round(start, 6),
                 "seconds": seconds,
                 **asked,
-                "group": core.group or base,
+                "group": whole.core.group or base,
                 "factors": _factors(plan, key, whole, question, seconds, start),
                 **_heard(whole, seconds, start),
             }
 
 
-def _asked(q: Question, place: int) -> dict[str, Any]:
+def as_asked(q: Question, place: int) -> dict[str, Any]:
+    """``question``, ``options`` with the right one at ``place`` (or in their fixed order), and the ``answer``."""
     options = list(q.fixed)
     if not options and q.right:
         options = list(q.wrong)
@@ -233,14 +233,19 @@ def _heard(whole: _Whole, seconds: float, start: float) -> dict[str, Any]:
     return {"heard": heard, "sources": sorted({p.part.source.id for p in inside})}
 
 
-def _laid(plan: Plan, core: Core, rng: np.random.Generator, position: float) -> tuple[list[Placed], list[float]]:
+def laid_out(
+    plan: Plan, m: Material, key: str, k: int, rng: np.random.Generator, position: float
+) -> tuple[Core, list[Placed], list[float]]:
+    """Item ``k`` of the family ``key``: its core, all that is heard in its longest version, and where each version
+    starts in it (s). Raises :class:`InputError` where the material or the shortest length does not suffice."""
+    core = FAMILIES[key].make(k, rng, m, plan.lengths_s[0])
     lengths = plan.lengths_s
     starts = [position * (lengths[-1] - seconds) for seconds in lengths]
     placed = moved(_core(plan, core, rng, position), round(starts[0] * RATE))
     for (inner, short), (outer, long) in itertools.pairwise(zip(starts, lengths, strict=True)):
         for begin, end in ((outer, inner), (inner + short, outer + long)):
             placed += moved(_filled(plan, core, rng, end - begin), round(begin * RATE))
-    return placed, starts
+    return core, placed, starts
 
 
 def _core(plan: Plan, core: Core, rng: np.random.Generator, position: float) -> list[Placed]:

@@ -1,12 +1,14 @@
 """The package's own sources: its voices, and its generator's events, notes and phrases.
 
-Only what nothing of the package is trained on: the held voices, and seeds from ``TRAINED_SEEDS`` on. A scene is a pair
+``package`` is only what nothing of the package is trained on: the held voices, and seeds from ``TRAINED_SEEDS`` on.
+Training takes other voices and seeds from the same makers. A scene is a pair
 of events and a genre one or two instruments, as in AudioMarathon's miniature.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 
 import numpy as np
 
@@ -18,29 +20,41 @@ from otoscope.tasks.audiomarathon.miniature.sounds import PALETTES, STYLES
 from otoscope.tasks.longaudio.material import Source, _clip
 
 #: Sounds per class, notes per instrument; seconds of a scene and of a piece; seconds of a note.
-PER_CLASS, NOTES, LONG_S, NOTE_S = 12, 6, 8.0, 1.2
+PER_CLASS, NOTES, LONG, LONG_S, NOTE_S = 12, 6, 4, 8.0, 1.2
 
 
 def own_sources() -> list[Source]:
     """All of them, in a fixed order."""
+    return [*spoken_sources(HELD_VOICES), *generated_sources(TRAINED_SEEDS)]
+
+
+def spoken_sources(voices: Collection[str]) -> list[Source]:
+    """Digits and sentences of some of the package's voices."""
     found: list[Source] = []
     for clip in bundled_speech():
         labels = clip.labels
-        if labels["speaker"] not in HELD_VOICES:
+        if labels["speaker"] not in voices:
             continue
         about = {k: labels.get(k) for k in ("speaker", "sex", "transcript", "answer")}
         if labels["kind"] == "digit":
             found.append(_clip(clip, "digit", str(labels["digit"]), about))
         else:
             found.append(_clip(clip, "sentence", "", about))
+    return found
+
+
+def generated_sources(first: int) -> list[Source]:
+    """What the generator makes from the seed ``first`` on: :data:`PER_CLASS` events and phrases, :data:`NOTES` notes,
+    and :data:`LONG` scenes and pieces of every class."""
+    found: list[Source] = []
     known = generator.catalogue()
     for kind in ("event", "phrase"):
         for label in known[kind]:
-            for seed in range(TRAINED_SEEDS, TRAINED_SEEDS + PER_CLASS):
+            for seed in range(first, first + PER_CLASS):
                 load = functools.partial(generated, kind, label, seed)
                 found.append(_made(kind, label, seed, load))
     for label in known["note"]:
-        for seed in range(TRAINED_SEEDS, TRAINED_SEEDS + NOTES):
+        for seed in range(first, first + NOTES):
             drawn = generator.parameters("note", label, seed)
             if "midi" in drawn:
                 found.append(
@@ -48,7 +62,7 @@ def own_sources() -> list[Source]:
                 )
     for kind, names in (("scene", PALETTES), ("genre", STYLES)):
         for label in names:
-            for seed in range(TRAINED_SEEDS, TRAINED_SEEDS + 4):
+            for seed in range(first, first + LONG):
                 found.append(_made(kind, label, seed, functools.partial(_LONG[kind], label, seed)))
     return found
 
@@ -63,7 +77,7 @@ def _note(label: str, seed: int) -> Float:
     return levelled(generator.generate("note", label, seed, RATE, NOTE_S).samples[0])
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _scene(label: str, seed: int) -> Float:
     steady, again = PALETTES[label]
     out = (0.5 * looped(generated("event", steady, seed), round(LONG_S * RATE))).astype(np.float32)
@@ -75,7 +89,7 @@ def _scene(label: str, seed: int) -> Float:
     return levelled(out)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _piece(label: str, seed: int) -> Float:
     lead, along = STYLES[label]
     out = looped(generated("phrase", lead, seed), round(LONG_S * RATE)).astype(np.float32)

@@ -2,7 +2,8 @@
 
 A batch is a pure function of (recipe, step): a length, and as many items of it as fill the batch with windows. An item
 is one sound and one to three turns about it: a task of AudioMarathon's miniature with its options turned, or one of the
-package's own plain questions (which digit, who speaks, which sound). What is held out of the pool is never heard.
+package's own plain questions (which digit, who speaks, which sound), or, for a share of the batches, a family of the
+long-audio builder. What is held out of the pool is never heard.
 
 The answer to a question with lettered options is the text of the right option. A letter alone was tried first: after
 1,500 steps of 64 windows every such question was still at chance, for at this size the model does not learn to tie a
@@ -25,6 +26,7 @@ from otoscope.tasks.audiomarathon.miniature.pool import RATE, Float, Pool
 from otoscope.tasks.audiomarathon.miniature.sounds import spoken_name
 from otoscope.tasks.audiomarathon.miniature.writer import MAKERS
 from otoscope.tasks.audiomarathon.prompts import text_of, turned, wordings
+from otoscope.training.audiolm import longaudio
 
 #: Seconds of one window of the model's encoder.
 WINDOW_S = 5.0
@@ -160,10 +162,13 @@ def _more(rng: np.random.Generator, name: str, made: Made) -> list[Turn]:
     return found
 
 
-def batch(pool: Pool, seed: int, step: int, done: float, windows: int) -> list[Heard]:
+def batch(pool: Pool, seed: int, step: int, done: float, windows: int, long: float = 0.0) -> list[Heard]:
     """Items of one length whose windows fill the batch. ``done`` is the share of the schedule that is over: sounds of
-    several windows join at a fifth of it, and digits grow more before."""
+    several windows join at a fifth of it, and digits grow more before. ``long`` is the share of the later batches that
+    hold items of the long-audio builder."""
     rng = child(seed, "tiny-audiolm", step)
+    if done >= 0.2 and long and rng.random() < long:
+        return _built(rng, pool, windows)
     lengths, weights = ((1,), (1.0,)) if done < 0.2 else ((1, 2, 4, 8, 12), (0.4, 0.25, 0.2, 0.1, 0.05))
     wide = int(rng.choice(lengths, p=weights))
     names = list(SHARES)
@@ -177,4 +182,19 @@ def batch(pool: Pool, seed: int, step: int, done: float, windows: int) -> list[H
         if done < 0.15 and name not in ("digit", "sound"):
             seconds = min(seconds, 1.2 + 25 * done)  # few digits at first
         found.append(item(rng, pool, name, seconds))
+    return found
+
+
+def _built(rng: np.random.Generator, pool: Pool, windows: int) -> list[Heard]:
+    """Items of the long-audio builder, of one length, a family each."""
+    wide = int(rng.choice(longaudio.WINDOWS[0], p=longaudio.WINDOWS[1]))
+    found = []
+    for _ in range(max(1, windows // wide)):
+        seconds = float(rng.uniform(max(longaudio.SHORTEST_S, (wide - 1) * WINDOW_S + 2), wide * WINDOW_S))
+        keys, shares = longaudio.names(seconds)
+        key = keys[int(rng.choice(len(keys), p=shares))]
+        core_s = longaudio.core_seconds(rng, key, seconds)
+        noise = _noise(rng, pool.noise_dbfs)
+        made = longaudio.long_item(rng, pool, key, int(rng.integers(1000)), core_s, seconds, noise)
+        found.append(Heard(made.sound, [longaudio.as_turn(e) for e in made.entries], made.spoken))
     return found

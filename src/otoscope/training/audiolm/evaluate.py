@@ -1,4 +1,5 @@
-"""Held-out figures of the tiny audio language model: plain questions answered in words, and the ten tasks by letter.
+"""Held-out figures of the tiny audio language model: plain questions answered in words, the ten tasks by letter, and
+the families of the long-audio builder in recordings of half a minute.
 
 Everything goes through the loaded checkpoint's own ``generate``, as a user's question would.
 """
@@ -22,11 +23,21 @@ from otoscope.tasks.audiomarathon.miniature.pool import RATE, Pool
 from otoscope.tasks.audiomarathon.miniature.writer import MAKERS, SECONDS, SHORTEST
 from otoscope.tasks.audiomarathon.parsers import lenient
 from otoscope.tasks.audiomarathon.prompts import text_of, turned, wordings
+from otoscope.tasks.longaudio.families import FAMILIES
 from otoscope.tasks.transcripts import word_errors
+from otoscope.training.audiolm import longaudio
 from otoscope.training.audiolm.data import _NOWHERE, PLAIN, free
 
 #: Length of the miniature's items against the published ones.
 SCALE = 0.06
+#: Seconds of the builder's items and of their cores.
+LONG_S, CORE_S = 30.0, 12.0
+#: Figures of the builder's chains, and the questions that each is of.
+CHAINS = {
+    "hops_1": ("count", "number-after", "sound-after"),
+    "hops_2": ("two",),
+    "hops_3": ("three",),
+}
 
 
 def figures(model: Any, test: Pool, takes: Pool | None, n: int, seed: int = 77, at_once: int = 16) -> dict[str, Any]:
@@ -47,6 +58,19 @@ def figures(model: Any, test: Pool, takes: Pool | None, n: int, seed: int = 77, 
         found["transcript_known_takes"] = ask.transcripts(takes, (2.0, 5.0))
     for task in MAKERS:
         found[f"audiomarathon/{task}"] = ask.task(task, test)
+    return found
+
+
+def long_figures(
+    model: Any, test: Pool, n: int, families: Sequence[str] = tuple(FAMILIES), seed: int = 77, at_once: int = 16
+) -> dict[str, Any]:
+    """The same for families of the long-audio builder: ``n`` items of :data:`LONG_S`, the core, of :data:`CORE_S`,
+    anywhere in them; of chains by how many hops a question takes."""
+    ask = _Asking(model, n, seed, at_once)
+    found: dict[str, Any] = {}
+    for key in families:
+        for name, which in CHAINS.items() if key == "hops" else ((key, ()),):
+            found[f"longaudio/{name}"] = ask.family(key, which, test)
     return found
 
 
@@ -78,6 +102,20 @@ class _Asking:
         replies = self._replies(list(zip(made, texts, strict=True)), wordings("sound")[task].max_new_tokens)
         right = [lenient(task, r, e.options) == e.gold for r, e in zip(replies, entries, strict=True)]
         return _share(right, 1 / KINDS[task].options)
+
+    def family(self, key: str, which: Sequence[str], pool: Pool) -> dict[str, Any]:
+        items, entries = [], []
+        for k in range(self.n):
+            made = longaudio.long_item(self._rng(key, k), pool, key, k, CORE_S, LONG_S, pool.noise_dbfs, apart=False)
+            name = which[k % len(which)] if which else ""
+            entries.append(next(e for e in made.entries if e.id == name))
+            items.append(Made(made.sound, transcript=entries[-1].transcript or ""))
+        asked = [(m, longaudio.as_turn(e)[0]) for m, e in zip(items, entries, strict=True)]
+        if not FAMILIES[key].options:
+            return _word_rate(items, self._replies(asked, 96))
+        replies = self._replies(asked, wordings("sound")["scr"].max_new_tokens)
+        right = [lenient(key, r, e.options) == e.gold for r, e in zip(replies, entries, strict=True)]
+        return _share(right, 1 / FAMILIES[key].options)
 
     def _replies(self, asked: Sequence[tuple[Made, str]], tokens: int) -> list[str]:
         found: list[str] = []

@@ -28,7 +28,8 @@ from otoscope.training.audiolm.network import END, PLACEHOLDER, features, make_e
 @dataclass(frozen=True)
 class Recipe:
     """``windows`` of 5 s per batch; ``ctc`` is the weight of that loss, ``averaging`` is of the weights; ``past`` is
-    the share of the schedule of lengths that is over at the start, for runs that go on from trained weights."""
+    the share of the schedule of lengths that is over at the start, for runs that go on from trained weights; ``long``
+    is the share of the batches after its first fifth that come from the long-audio builder."""
 
     steps: int = 20_000
     windows: int = 64
@@ -44,6 +45,7 @@ class Recipe:
     clip: float = 1.0
     seed: int = 0
     past: float = 0.0
+    long: float = 0.0
 
 
 @dataclass(eq=False)
@@ -89,7 +91,7 @@ def save(state: State, recipe: Recipe, file: Path) -> None:
 def resume(recipe: Recipe, tokenizer: Any, file: Path, device: torch.device) -> State:
     """Where a run stopped. Raises :class:`UsageError` where it had another recipe."""
     found = torch.load(file, weights_only=True, map_location=device)
-    if found["recipe"] != asdict(recipe):
+    if Recipe(**found["recipe"]) != recipe:  # a run of an earlier version lacks what came later
         raise UsageError("was begun with another recipe", where=str(file), fix="Use its numbers, or another folder.")
     state = start(recipe, tokenizer, device)
     for name in ("network", "mean", "ctc", "optimiser"):
@@ -108,7 +110,7 @@ class _Batches(Dataset[Any]):
     def __getitem__(self, i: int) -> Laid:
         step = self.first + i
         done = self.recipe.past + (1 - self.recipe.past) * step / self.recipe.steps
-        heard = batch(self.pool, self.recipe.seed, step, done, self.recipe.windows)
+        heard = batch(self.pool, self.recipe.seed, step, done, self.recipe.windows, self.recipe.long)
         return lay_out(heard, self.tokenizer)
 
 

@@ -49,12 +49,13 @@ class Voice:
 @dataclass(frozen=True, eq=False)
 class Pool:
     """``events`` and ``phrases`` give a sound of a class from a generator; ``used`` are the recorded clips in it.
-    ``noise_dbfs``: the white noise under every item, ``-inf`` for none."""
+    ``seeds`` are those of the generated sounds. ``noise_dbfs``: the white noise under every item, ``-inf`` for none."""
 
     voices: Sequence[Voice]
     events: Mapping[str, Callable[[np.random.Generator], Float]]
     phrases: Mapping[str, Callable[[np.random.Generator], Float]]
     used: Sequence[Clip] = ()
+    seeds: range = range(0)
     noise_dbfs: float = -55.0
 
     def voice(self, rng: np.random.Generator, sex: str | None = None) -> Voice:
@@ -111,7 +112,7 @@ def read_pool(
     }
     phrases = {label: functools.partial(_phrase, label, range(start, start + n)) for label in known["phrase"]}
     listed = [Voice(name, sex, digits) for (name, sex), digits in sorted(voices.items())]
-    return Pool(listed, events, phrases, used)
+    return Pool(listed, events, phrases, used, range(start, start + n))
 
 
 def make_all(seeds: int, first: int = 0) -> None:
