@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from otoscope.core.errors import UsageError
+from otoscope.core.errors import InputError, UsageError
 from otoscope.tasks.audiomarathon.miniature.pool import Pool, read_pool
 from otoscope.training.audiolm.data import batch, item
 from otoscope.training.audiolm.loop import Recipe, State, resume, save, start, texts, train
@@ -74,3 +74,10 @@ def test_items_stand_over_no_noise_the_usual_one_and_others(pool: Pool) -> None:
     assert sum(f < -150 for f in floors) > 5, "digital silence"
     assert sum(abs(f + 55) < 1.5 for f in floors) > 5, "the benchmark's own"
     assert sum(-100 < f < -57 or f > -53 for f in floors) > 2, "others"
+
+
+def test_a_digit_that_is_longer_than_the_item_is_drawn_again(pool: Pool) -> None:
+    made = [item(np.random.default_rng(seed), pool, "scr", 0.6) for seed in range(30)]
+    assert all(len(m.spoken) == 1 for m in made)
+    with pytest.raises(InputError, match=r"longer than 0.1 s"):
+        item(np.random.default_rng(0), pool, "scr", 0.1)

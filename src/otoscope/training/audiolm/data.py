@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from otoscope.audio.binaural import child
+from otoscope.core.errors import InputError
 from otoscope.tasks.audiomarathon.kinds import KINDS
 from otoscope.tasks.audiomarathon.layout import Entry
 from otoscope.tasks.audiomarathon.miniature.made import DIGITS, Made, choose, in_a_row, put, with_noise
@@ -94,6 +95,7 @@ def occurs(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
     )
 
 
+_TRIES = 20
 #: The plain questions, beside the ten tasks.
 PLAIN: Mapping[str, Callable[[np.random.Generator, Pool, float], Made]] = {
     "digit": digit,
@@ -110,14 +112,26 @@ SHARES = {
 
 
 def item(rng: np.random.Generator, pool: Pool, name: str, seconds: float) -> Heard:
-    """One item of the family ``name``, with what else can be asked about it, over one of many noises, or none."""
+    """One item of the family ``name``, with what else can be asked about it, over one of many noises, or none. Raises
+    :class:`InputError` where nothing that is drawn fits into ``seconds``."""
     pool = replace(pool, noise_dbfs=_noise(rng, pool.noise_dbfs))
-    made = (PLAIN.get(name) or MAKERS[name])(rng, pool, seconds)
+    made = _made(rng, pool, name, seconds)
     turns = [_turn(rng, name, made)]
     if made.spoken and name in ("asr", "scr", "ser", "who", "digit"):
         turns += _more(rng, name, made)
     order = rng.permutation(len(turns))
     return Heard(made.sound, [turns[i] for i in order], made.spoken)
+
+
+def _made(rng: np.random.Generator, pool: Pool, name: str, seconds: float) -> Made:
+    maker = PLAIN.get(name) or MAKERS[name]
+    for left in reversed(range(_TRIES)):
+        try:
+            return maker(rng, pool, seconds)
+        except InputError:  # a long rendition of a digit: others are drawn
+            if not left:
+                raise
+    raise AssertionError
 
 
 def _noise(rng: np.random.Generator, usual: float) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.signal import istft, resample_poly, stft
 
+from otoscope.core.errors import InputError
 from otoscope.tasks.audiomarathon.kinds import AGES, EMOTIONS
 from otoscope.tasks.audiomarathon.miniature.made import DIGITS, Made, choose, in_a_row, put, with_noise
 from otoscope.tasks.audiomarathon.miniature.pool import RATE, Float, Pool, Voice, levelled
@@ -63,9 +64,12 @@ def asr(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
 
 
 def scr(rng: np.random.Generator, pool: Pool, seconds: float) -> Made:
-    """A question about the digits: the first, the last, how often one is said, which follows another."""
+    """A question about the digits: the first, the last, how often one is said, which follows another. Raises
+    :class:`InputError` where the first that is drawn is longer than the item."""
     voice = pool.voice(rng)
     digits, parts, gaps = spoken(rng, voice, seconds)
+    if not digits:
+        raise InputError(f"a digit of {voice.name} is longer than {seconds:.1f} s", fix="Make the item longer.")
     sound = with_noise(rng, in_a_row(parts, gaps, seconds), pool.noise_dbfs)
     kind = ("first", "last", "often", "after")[int(rng.integers(4))]
     single = [d for d in digits[:-1] if digits.count(d) == 1]
