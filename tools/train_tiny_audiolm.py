@@ -83,7 +83,7 @@ def main() -> None:
     write_folder(chosen.work / "model", state.mean.cpu(), tokenizer, make_extractor())
     about: dict[str, Any] = {
         "recipe": asdict(recipe),
-        "begun_from": before and before["recipe"],
+        "begun_from": _stages(before),
         "left_out": chosen.leave_out,
         "seeds": chosen.seeds,
         "trained_on_sha256": sorted({c.sha256 for c in pool.used}),
@@ -94,6 +94,14 @@ def main() -> None:
     long = long_figures(model, test, max(1, chosen.measure // 2))
     about["held_out"] = figures(model, test, known, chosen.measure) | long
     (chosen.work / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def _stages(before: dict[str, Any] | None) -> list[Any]:
+    """Recipes of the runs that came before, first one first."""
+    if before is None:
+        return []
+    earlier = before["begun_from"] or []
+    return [*([earlier] if isinstance(earlier, dict) else earlier), before["recipe"]]  # once it was one recipe or none
 
 
 def _left_out(text: str | None) -> tuple[str | None, int | None]:

@@ -88,14 +88,15 @@ def _notes() -> tuple[str, ...]:
 
 
 def _whole(facts: dict[str, Any]) -> str:
-    """Both stages, where the weights went on from others."""
-    first = facts["begun_from"]
-    last = _length(facts["recipe"])
-    return last if first is None else f"{_length(first)}, then {last} with more noises and none"
+    """All stages; from the second on there are more noises under the sounds, and none."""
+    first, *later = (_length(recipe) for recipe in [*facts["begun_from"], facts["recipe"]])
+    return ", then ".join([first, *(f"{stage}, with more noises and none" for stage in later)])
 
 
 def _length(recipe: dict[str, Any]) -> str:
-    return f"{recipe['steps']} steps of {recipe['windows']} windows of 5 s"
+    told = f"{recipe['steps']} steps of {recipe['windows']} windows of 5 s"
+    share = recipe.get("long")  # runs before it was there had none
+    return f"{told} ({share:.0%} of the batches from the long-audio builder)" if share else told
 
 
 def _said(found: dict[str, Any]) -> str:
