@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ Examples:
 @click.option("--random-twin", is_flag=True, help="Add MODEL:init=random beside every subject model.")
 @embeddings_option
 @trust_option
-@click.option("--dry-run", is_flag=True, help="Print the cells, and time and space from a ten-item probe; run nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the cells, time and space from two to ten items each; run nothing."
+)
 @json_option
 def command(
     experiment: str,
@@ -180,7 +183,9 @@ def _dry_run(exp: Any, settings: Any, directory: Path, as_json: bool) -> int:
     from otoscope.experiments.plan import make_plan
 
     plan = make_plan(exp, settings)
-    lines = forecast(exp, plan, settings, directory)
+    quiet = as_json or not sys.stderr.isatty()
+    with click.progressbar(length=len(plan.cells), label="trying cells", file=sys.stderr, hidden=quiet) as bar:
+        lines = forecast(exp, plan, settings, directory, lambda alias: bar.update(1))
     total_s = sum(x.seconds_left or 0.0 for x in lines)
     total_b = sum(x.bytes_left or 0.0 for x in lines)
     if as_json:
@@ -210,5 +215,5 @@ def _dry_run(exp: Any, settings: Any, directory: Path, as_json: bool) -> int:
     )
     for cell, reason in plan.excluded:
         click.echo(f"left out: {cell.alias}: {reason}")
-    click.echo(f"about {seconds(total_s)} with one worker and {size(total_b)} (from a probe of ten items per cell)")
+    click.echo(f"about {seconds(total_s)} with one worker and {size(total_b)} (from two to ten items of each cell)")
     return 0

@@ -1,9 +1,11 @@
-"""What a run would cost: item counts, and time and space from really running ten items of each cell."""
+"""What a run would cost: item counts, and time and space from really running some items of each cell: ten, or two where
+two take long already."""
 
 from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,18 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from otoscope.core.errors import OtoscopeError
+from otoscope.core.items import Item
 from otoscope.experiments.ask_separate import InMemory
-from otoscope.experiments.execute import explain, run_shard
+from otoscope.experiments.bench import Bench
+from otoscope.experiments.execute import ShardOutput, explain, run_shard
 from otoscope.experiments.experiment import Experiment
 from otoscope.experiments.plan import Plan, Planned, Settings, Workshop
 from otoscope.results.schema import row_table
 from otoscope.results.store import Results
 
-PROBE_ITEMS = 10
+PROBE_ITEMS, FEWER_ITEMS = 10, 2
+#: Where the fewer items take longer than this (s), they are all that is tried.
+PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,22 @@ class Forecast:
         return asdict(self)
 
 
-def forecast(exp: Experiment, plan: Plan, settings: Settings, directory: Path) -> list[Forecast]:
-    """A line per cell. Loads each model once; writes nothing."""
+def forecast(
+    exp: Experiment,
+    plan: Plan,
+    settings: Settings,
+    directory: Path,
+    emit: Callable[[str], None] = lambda alias: None,
+) -> list[Forecast]:
+    """A line per cell. Loads each model once; writes nothing. ``emit`` is told of every cell before it is tried."""
     workshop = Workshop(replace(settings, embeddings=None))  # what encoding costs, and nothing is written
     done = _done(directory)
     outputs = InMemory()  # shared by the cells, as the run directory is
-    return [_line(exp, p, workshop, done.get(p.id, 0), outputs) for p in plan.cells]
+    lines = []
+    for p in plan.cells:
+        emit(p.cell.alias)
+        lines.append(_line(exp, p, workshop, done.get(p.id, 0), outputs))
+    return lines
 
 
 def _done(directory: Path) -> dict[str, int]:
@@ -78,14 +94,23 @@ def _line(exp: Experiment, p: Planned, workshop: Workshop, n_done: int, outputs:
         probe = items[:n:step][:PROBE_ITEMS]
         before = outputs.nbytes
         run_shard(bench, probe[:1], outputs)  # the first call pays for caches and lazy imports
-        start = time.perf_counter()
-        out = run_shard(bench, probe, outputs)
-        each = (time.perf_counter() - start) / len(probe)
+        tried, out, each = _tried(bench, probe, outputs)
     except (OtoscopeError, OSError, RuntimeError) as e:
         return Forecast(**base, seconds_left=None, bytes_left=None, note=explain(e))
     sink = io.BytesIO()
     pq.write_table(row_table(p.id, 0, 0, out.rows), sink)
     kept = sum(a.nbytes for a in out.kept.values()) if out.kept else 0
     kept += outputs.nbytes - before  # unmodified outputs that no cell before this one would have kept
-    note = f"{out.n_failed} of {len(probe)} probe items failed" if out.n_failed else ""
-    return Forecast(**base, seconds_left=each * left, bytes_left=(sink.tell() + kept) / len(probe) * left, note=note)
+    note = f"{out.n_failed} of {tried} probe items failed" if out.n_failed else ""
+    return Forecast(**base, seconds_left=each * left, bytes_left=(sink.tell() + kept) / tried * left, note=note)
+
+
+def _tried(bench: Bench, probe: Sequence[Item], outputs: InMemory) -> tuple[int, ShardOutput, float]:
+    """How many items were tried, what came out of them, and the seconds that one took."""
+    for few in (probe[:: max(1, len(probe) // FEWER_ITEMS)][:FEWER_ITEMS], probe):
+        start = time.perf_counter()
+        out = run_shard(bench, few, outputs)
+        took = time.perf_counter() - start
+        if took > PATIENCE_S:
+            break
+    return len(few), out, took / len(few)
