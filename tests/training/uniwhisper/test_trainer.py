@@ -206,7 +206,9 @@ def test_holding_to_the_start_holds(recipe: Callable[..., Path], tmp_path: Path)
         now = list(trainer.listener.encoder.parameters())
         moved[name] = sum(float(((a - b) ** 2).sum().detach()) for a, b in zip(now, start, strict=True))
         if name != "free":
-            assert any({"pull": "l2_init", "distil": "distil"}[name] in t.extra for t in told)
+            held = [x for t in told if (x := t.extra.get({"pull": "l2_init", "distil": "distil"}[name])) is not None]
+            assert held[0] == pytest.approx(0.0, abs=1e-7)  # nothing has moved yet
+            assert held[-1] > held[0]
     assert moved["pull"] < 0.7 * moved["free"]
     assert moved["distil"] < moved["free"]
 

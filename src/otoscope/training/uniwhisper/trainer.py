@@ -33,7 +33,8 @@ from otoscope.training.uniwhisper.recipe import Recipe
 
 @dataclass
 class Told:
-    """One step: sums of losses and answer tokens by task, clips, seconds of sound, waste, and the gradient's norm."""
+    """One step: sums of losses and answer tokens by task, clips, seconds of sound, waste, the gradient's norm, and in
+    ``extra`` what auxiliaries measured, a mean over this process' batches (``ctc``: per answer token)."""
 
     step: int
     losses: dict[str, float] = field(default_factory=dict)
@@ -191,7 +192,8 @@ class Trainer:
         self.listener.encoder.train()
         only_adapter = self.step < o.adapter_steps
         told = Told(self.step + 1)
-        count = self._sum(float(sum(b.learned if o.token_average else len(b.tasks) for b in batches)))
+        own = float(sum(self._units(b) for b in batches))
+        count = self._sum(own)
         for i, laid in enumerate(batches):
             final = i == len(batches) - 1
             with self._exchanging(final):
@@ -201,6 +203,7 @@ class Trainer:
                 self.accelerator.backward(loss * self.accelerator.num_processes)
         norm = float(sharding.whole(self.accelerator.clip_grad_norm_(self.listener.parameters(), o.clip)))
         told.norm = norm
+        told.extra = {name: value / own for name, value in told.extra.items()}
         if np.isfinite(norm):
             if only_adapter:
                 for p in self.listener.encoder.parameters():
@@ -222,8 +225,12 @@ class Trainer:
             return contextlib.nullcontext()
         return contextlib.nullcontext() if final else self.accelerator.no_sync(self.network)
 
+    def _units(self, laid: Laid) -> int:
+        """What a loss is a mean over: answer tokens, or clips."""
+        return laid.learned if self.recipe.optimise.token_average else len(laid.tasks)
+
     def _loss(self, heard: Any, laid: Laid, told: Told) -> Tensor:
-        """Sum over the batch, in units of answer tokens (or of clips)."""
+        """Sum over the batch, in :meth:`_units`. ``told.extra`` gets sums in them too."""
         o = self.recipe.optimise
         per_clip = heard.losses.sum(1)
         learned = (laid.labels[:, 1:] != -100).sum(1)
@@ -239,9 +246,8 @@ class Trainer:
             digits = ctc_loss(self.listener, heard, targets)
             told.extra["ctc"] = told.extra.get("ctc", 0.0) + float(digits.detach())
             loss = loss + o.ctc * digits
-        units = laid.learned if o.token_average else len(laid.tasks)
         if self.start is not None:
-            loss = loss + units * self._held(heard, laid, told)
+            loss = loss + self._units(laid) * self._held(heard, laid, told)
         return loss
 
     def _held(self, heard: Any, laid: Laid, told: Told) -> Tensor:
@@ -252,7 +258,7 @@ class Trainer:
         if o.l2_init:
             pairs = zip(self.listener.encoder.parameters(), self.start.parameters(), strict=True)
             pull = sum((((a - b) ** 2).sum() for a, b in pairs if a.requires_grad), start=held)
-            told.extra["l2_init"] = float(pull.detach())
+            told.extra["l2_init"] = told.extra.get("l2_init", 0.0) + self._units(laid) * float(pull.detach())
             held = held + o.l2_init * pull
         if o.distil:
             kinds = {s.name: s.group for s in self.parts.sources}
@@ -261,7 +267,7 @@ class Trainer:
                 with torch.no_grad():
                     then = heard_by(self.start, laid.mel[rows])
                 gap = nn.functional.mse_loss(heard.states[rows], then)
-                told.extra["distil"] = float(gap.detach())
+                told.extra["distil"] = told.extra.get("distil", 0.0) + self._units(laid) * float(gap.detach())
                 held = held + o.distil * gap
         return held
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -121,6 +122,11 @@ class Watch:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
+                warnings.warn(
+                    "no events for TensorBoard are written, it is not installed: pip install otoscope[train]. All "
+                    "figures are in log.jsonl",
+                    stacklevel=2,
+                )
                 self._board = False
                 return
             self._board = SummaryWriter(str(self.trainer.folder / "tensorboard"))
