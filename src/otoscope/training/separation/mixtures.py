@@ -1,8 +1,8 @@
 """Mixtures for training the tiny separator. A batch is a pure function of (seed, step). Ours.
 
-Speech is spoken digits and the package's voices, sounds are recordings and the package's generator. Half of the
-mixtures are speech and a sound, the rest two voices or two sounds; some carry noise, some have spans beside or instead
-of the text. What is held out (:func:`held_out`) is never trained on.
+Speech is spoken digits and the package's voices, sounds are recordings and the package's generator. Three
+quarters of the mixtures are speech and a sound, the rest two voices or two sounds; some carry noise, some have spans
+beside or instead of the text. What is held out (:func:`held_out`) is never trained on.
 """
 
 from __future__ import annotations
