@@ -4,7 +4,8 @@ The loop decodes the item and calls ``generate`` once per item and setting. A ru
 decoding, features, audio encoder. With 8 settings and a share s of the loop's time in these, no sharing can be faster
 than 8 / (8 - 7 s). Both start from a loaded model that has answered once; both answer with the same words, or the
 benchmark ends. A run also writes durable rows, and asks whether answers equal the bare model's. Beside the wall clock
-stands the processors' time, which others on the machine disturb less; it leaves out waiting for the disk.
+stands the processors' time, which others on the machine disturb less; it leaves out waiting for the disk. ``--memory 6
+24 48`` measures the peak memory of runs over so many recordings instead, with two settings; a shard is 6.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ SETTINGS = (
     "none", "prune/random:keep=0.5", "prune/frame:keep=0.7", "prune/frame:keep=0.5", "prune/frame:keep=0.3",
     "prune/fastv:keep=0.5", "evict/knorm:keep=0.5", "evict/snapkv:keep=0.5",
 )  # fmt: skip
+#: What is enough to fill memory with.
+FEW = (SETTINGS[0], SETTINGS[3])
 BUNDLED = "tiny-audiolm"
 
 
@@ -31,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", help=f"an audio language model [{BUNDLED} where it is there, else small and random]")
     parser.add_argument("--items", type=int, default=4, help="recordings; each is asked about at every length")
     parser.add_argument("--lengths", type=float, nargs="+", default=[90.0, 180.0, 300.0], help="seconds")
+    parser.add_argument("--memory", type=int, nargs="+", metavar="ITEMS", help="only peaks of runs over so many")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -39,12 +45,16 @@ def main() -> None:
     args = arguments()
     if args.child:
         kind, model, data, limit = args.child
-        print(json.dumps((_loop if kind == "loop" else _run)(model, data, int(limit))))
+        kinds = {"loop": _loop, "run": _run, "few": partial(_run, settings=FEW)}
+        print(json.dumps(kinds[kind](model, data, int(limit))))
         return
     from otoscope.tasks.longaudio.builder import Plan, build
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
+        if args.memory:
+            show(_memory(args, root), args.json)
+            return
         build(Plan(families=("presence",), lengths_s=tuple(args.lengths), items=args.items), root / "data")
         model, called = _model(args.model, root)
         n = args.items * len(args.lengths)
@@ -69,6 +79,21 @@ def main() -> None:
         "run peak MB, half the items": half["peak_mb"],
     }
     show([row], args.json)
+
+
+def _memory(args: argparse.Namespace, root: Path) -> list[dict[str, Any]]:
+    from otoscope.tasks.longaudio.builder import Plan, build
+
+    length = args.lengths[0]
+    build(Plan(families=("presence",), lengths_s=(length,), items=max(args.memory)), root / "data")
+    model, called = _model(args.model, root)
+    rows: list[dict[str, Any]] = []
+    for n in args.memory:
+        peak = _child("few", model, root / "data", n)["peak_mb"]
+        first = rows[0]["run peak MB"] if rows else peak
+        rows.append({"model": called, "items": n, "sound, s": length, "settings": len(FEW), "run peak MB": peak,
+                     "re the first": peak / first})  # fmt: skip
+    return rows
 
 
 def _model(name: str | None, root: Path) -> tuple[str, str]:
@@ -129,7 +154,7 @@ def _loop(name: str, data: str, limit: int) -> dict[str, Any]:
     return {"seconds": seconds, "cpu": cpu, "shared": shared / seconds, "answers": answers, "peak_mb": peak_mb()}
 
 
-def _run(name: str, data: str, limit: int) -> dict[str, Any]:
+def _run(name: str, data: str, limit: int, settings: Sequence[str] = SETTINGS) -> dict[str, Any]:
     from otoscope.core.naming import parse_spec
     from otoscope.experiments.experiment import Block, Experiment
     from otoscope.experiments.runner import run
@@ -140,7 +165,7 @@ def _run(name: str, data: str, limit: int) -> dict[str, Any]:
     specs = lambda *names: tuple(map(parse_spec, names))  # noqa: E731
     blocks = (Block(specs(f"longaudio/presence:data={data}")),)
     with tempfile.TemporaryDirectory() as folder:
-        exp = Experiment("marathon", blocks, models=(), interventions=specs(*SETTINGS), limit=limit)
+        exp = Experiment("marathon", blocks, models=(), interventions=specs(*settings), limit=limit)
         began, began_cpu = time.perf_counter(), time.process_time()
         summary = run(exp, into=Path(folder) / "run", models=[model])
         seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
@@ -149,7 +174,7 @@ def _run(name: str, data: str, limit: int) -> dict[str, Any]:
         setting = {c.cell: c.intervention for c in summary.results.cells()}
         rows = summary.results.rows(metrics=["chosen"]).to_pylist()
         answers = {f"{r['item']} | {setting[r['cell']]}": r["raw"] for r in rows}
-    wanted = {str(parse_spec(s)): s for s in SETTINGS}
+    wanted = {str(parse_spec(s)): s for s in settings}
     answers = {f"{k.split(' | ')[0]} | {wanted[k.split(' | ')[1]]}": v for k, v in answers.items()}
     return {"seconds": seconds, "cpu": cpu, "answers": answers, "peak_mb": peak_mb()}
 

@@ -193,6 +193,13 @@ SECTIONS = (
         "items.",
     ),
     (
+        "Memory of a long run",
+        "marathon.py",
+        ("--memory", "6", "24", "48", "--lengths", "90"),
+        "Peak memory of whole processes that ask the bundled audio language model about 6, 24 and 48 recordings of "
+        "90 s, bare and with one pruner: one, four and eight shards. It must not grow with the number of recordings.",
+    ),
+    (
         "Training an encoder",
         "training.py",
         (),
