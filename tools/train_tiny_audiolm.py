@@ -21,7 +21,7 @@ import torch
 from otoscope.models.resolve import load
 from otoscope.tasks.audiomarathon.miniature.pool import make_all, read_pool
 from otoscope.training.audiolm.evaluate import figures, long_figures
-from otoscope.training.audiolm.loop import Recipe, State, log_lines, resume, save, start, texts, train
+from otoscope.training.audiolm.loop import Recipe, State, log_lines, read_head, resume, save, start, texts, train
 from otoscope.training.audiolm.network import make_extractor, make_tokenizer, read_folder, write_folder
 
 #: Takes of every speaker that are left out beside a speaker and a fold.
@@ -53,9 +53,11 @@ def main() -> None:
     takes = TAKES if chosen.leave_out else 0
     pool = read_pool(chosen.audio, "train", speaker=speaker, fold=fold, takes=takes, seeds=chosen.seeds)
     make_all(chosen.seeds)
-    trained = None
+    trained, head = None, None
     if chosen.begin:
         trained, tokenizer = read_folder(chosen.begin / "model")
+        if (chosen.begin / "state.pt").is_file():
+            head = read_head(chosen.begin / "state.pt")
     else:
         tokenizer = make_tokenizer(list(texts(read_pool(None, "train", seeds=chosen.seeds))))
     device = torch.device(chosen.device)
@@ -71,7 +73,7 @@ def main() -> None:
     if file.is_file():
         state = resume(recipe, tokenizer, file, device)
     else:
-        state = start(recipe, tokenizer, device, trained)
+        state = start(recipe, tokenizer, device, trained, head)
     log = log_lines(chosen.work / "log.jsonl", 100)
 
     def after(state: State, losses: dict[str, float]) -> None:

@@ -13,7 +13,7 @@ import torch
 from otoscope.core.errors import InputError, UsageError
 from otoscope.tasks.audiomarathon.miniature.pool import Pool, read_pool
 from otoscope.training.audiolm.data import batch, item
-from otoscope.training.audiolm.loop import Recipe, State, resume, save, start, texts, train
+from otoscope.training.audiolm.loop import Recipe, State, read_head, resume, save, start, texts, train
 from otoscope.training.audiolm.network import make_extractor, make_tokenizer, read_folder, write_folder
 
 CPU = torch.device("cpu")
@@ -54,7 +54,9 @@ def test_a_run_begins_from_a_finished_one(tokenizer: Any, tmp_path: Path) -> Non
     first = start(RECIPE, tokenizer, CPU)
     write_folder(tmp_path / "model", first.mean, tokenizer, make_extractor())
     trained, same = read_folder(tmp_path / "model")
-    second = start(Recipe(**{**vars(RECIPE), "seed": 5}), same, CPU, trained)
+    save(first, RECIPE, tmp_path / "state.pt")
+    second = start(Recipe(**{**vars(RECIPE), "seed": 5}), same, CPU, trained, read_head(tmp_path / "state.pt"))
+    assert torch.equal(second.ctc.weight, first.ctc.weight), "the digits' head goes along"
     assert same.get_vocab() == tokenizer.get_vocab()
     for name, value in first.mean.state_dict().items():
         assert torch.equal(second.network.state_dict()[name], value.half().float())

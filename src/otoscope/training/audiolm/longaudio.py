@@ -32,7 +32,7 @@ DRAWS = 40
 SHORTEST_S, LONGEST_S = 8.0, 30.0
 _SHORTEST = {"hops": 12.0}
 #: Windows of a batch's items, and how often.
-WINDOWS = ((2, 3, 5, 8, 12), (0.45, 0.3, 0.15, 0.07, 0.03))
+WINDOWS = ((2, 3, 5, 7, 12), (0.25, 0.25, 0.25, 0.2, 0.05))
 #: How often a family is drawn; one where not said.
 SHARES = {"hops": 2.0}
 #: Of a chain, one of these is asked: the text or the answer of one gives away another's.

@@ -57,8 +57,15 @@ class State:
     step: int = 0
 
 
-def start(recipe: Recipe, tokenizer: Any, device: torch.device, trained: Mapping[str, Tensor] | None = None) -> State:
-    """Fresh weights, or ``trained`` ones, which must be of the recipe's shape."""
+def start(
+    recipe: Recipe,
+    tokenizer: Any,
+    device: torch.device,
+    trained: Mapping[str, Tensor] | None = None,
+    head: Mapping[str, Tensor] | None = None,
+) -> State:
+    """Fresh weights, or ``trained`` ones, which must be of the recipe's shape. ``head``: those of the CTC loss; a fresh
+    one in front of a trained tower pushes it about for some hundred steps."""
     shape = (recipe.width, recipe.tower_layers, recipe.text_layers, recipe.heads)
     network = make_network(tokenizer, *shape, recipe.seed).to(device)
     if trained is not None:
@@ -66,6 +73,8 @@ def start(recipe: Recipe, tokenizer: Any, device: torch.device, trained: Mapping
     network.set_attn_implementation("eager")  # a step took 0.29 s of one core, and 0.49 s by the fused attention
     with seeded(recipe.seed + 1):
         ctc = nn.Linear(recipe.width, 11).to(device)
+    if head is not None:
+        ctc.load_state_dict(head)
     parameters = [*network.parameters(), *ctc.parameters()]
     wide = [p for p in parameters if p.requires_grad and p.ndim > 1]
     flat = [p for p in parameters if p.requires_grad and p.ndim <= 1]
@@ -99,6 +108,12 @@ def resume(recipe: Recipe, tokenizer: Any, file: Path, device: torch.device) -> 
         getattr(state, name).load_state_dict(found[name])
     state.step = int(found["step"])
     return state
+
+
+def read_head(file: Path) -> dict[str, Tensor]:
+    """The weights of the CTC loss in what :func:`save` wrote."""
+    found: dict[str, Tensor] = torch.load(file, weights_only=True, map_location="cpu")["ctc"]
+    return found
 
 
 class _Batches(Dataset[Any]):
