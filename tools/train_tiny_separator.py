@@ -31,6 +31,8 @@ HELD_MIXTURES, HELD_GENERATED, HELD_SEED = 64, 6, 20260612
 METRICS = ("si_sdri_db", "stoi", "pesq_nb", "latent_error", "power_db", "fidelity_si_sdr_db")
 #: The noise of the flow as it was trained, and as the model is not used by default; and how many of the mixtures.
 WARM, WARM_MIXTURES = 1.0, 32
+#: Mixtures drawn as in the training: how many of each origin, and numbers of steps.
+DRAWN_MIXTURES, DRAWN_STEPS = 128, (1, 4, 16)
 
 
 def main() -> None:
@@ -77,6 +79,7 @@ def ship(state: State, recipes: list[dict[str, Any]], found: Pool, held: Pool) -
         "vocabulary": list(state.mean.words.vocabulary),
         "held_out": curves(rows, METRICS),
         "held_out_warm": warm(state.mean, held),
+        "held_out_drawn": drawn(state.mean, held),
         "trained_on_sha256": sorted({c.sha256 for c in found.used}),
     }
     save_file(tensors, str(WEIGHTS / f"{NAME}.safetensors"), {"recipe": json.dumps(recipes)})
@@ -87,6 +90,12 @@ def warm(network: TinyNetwork, held: Pool) -> dict[str, Any]:
     """The curves of an evaluated ``network`` whose flow starts from noise of temperature :data:`WARM`."""
     sampling = replace(SAMPLING, temperature=WARM)
     return curves(measure(network, bare_card(), sampling, cases(held, WARM_MIXTURES, HELD_SEED)), METRICS)
+
+
+def drawn(network: TinyNetwork, held: Pool) -> dict[str, Any]:
+    """Figures of an evaluated ``network`` on mixtures that are drawn as in the training."""
+    asked = cases(held, DRAWN_MIXTURES, HELD_SEED, drawn=True)
+    return curves(measure(network, bare_card(), SAMPLING, asked, DRAWN_STEPS), ("si_sdri_db", "ideal_mask_db"))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import torch
 
 from otoscope.core.errors import StoreError
 from otoscope.models.bundled.tiny_separator import SAMPLING, bare_card
-from otoscope.training.separation.evaluate import STEPS, cases, curves, measure
+from otoscope.tasks.separation.levels import si_sdr_db
+from otoscope.training.separation.evaluate import STEPS, cases, curves, ideal_mask_db, measure
 from otoscope.training.separation.loop import Recipe, loss, onward, resume, save, start, train, wave_error
 from otoscope.training.separation.mixtures import Draws, _coloured, batch, pool
 
@@ -121,3 +122,13 @@ def test_held_out_figures_come_by_step_and_kind(sounds) -> None:
     assert str(max(STEPS)) not in found["generated"]["sound"]["fidelity_si_sdr_db"]
     values = [r["si_sdri_db"] for r in rows if (r["kind"], r["steps"]) == ("sound", 4)]
     assert found["generated"]["sound"]["si_sdri_db"]["4"][0] == pytest.approx(np.mean(values), abs=1e-4)
+
+
+def test_drawn_mixtures_vary_and_the_ideal_mask_beats_the_mixture_by_more_where_less_is_common() -> None:
+    held = pool(None, 8_000, generated=1, held=True)
+    even, drawn = (cases(held, 16, 3, drawn=d) for d in (False, True))
+    assert [(c.kind, c.text) for c in even] == [(c.kind, c.text) for c in drawn]
+    ratios = [abs(10 * np.log10(np.square(c.target).sum() / np.square(c.residual).sum())) for c in drawn]
+    assert np.ptp(ratios) > 2
+    gains = [[ideal_mask_db(c, 8_000) - si_sdr_db(c.mixture, c.target) for c in found] for found in (even, drawn)]
+    assert 3 < np.mean(gains[0]) < np.mean(gains[1])

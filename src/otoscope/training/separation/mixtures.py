@@ -126,19 +126,24 @@ def _item(found: Pool, draws: Draws, rng: np.random.Generator, seconds: float) -
 
 
 def _try(found: Pool, draws: Draws, rng: np.random.Generator, seconds: float) -> tuple[dict[str, Array], str, list]:
-    overlap = 1.0 if rng.random() < 0.6 else float(rng.uniform(0.2, 1.0))
-    noise_snr = float(rng.uniform(3.0, 10.0)) if rng.random() < 0.15 else None
-    level = float(rng.uniform(-31.0, -19.0))
-    spec = Mix(seconds, float(rng.uniform(-5, 5)), overlap, bool(rng.integers(2)), level, noise_snr)
+    spec = draw_mix(rng, seconds, noisy=0.15)
     (target, text), (other, _) = _pair(found, draws, rng, round(spec.slot_s * found.rate))
-    noise = rng.standard_normal(round(seconds * found.rate)) if noise_snr is not None else None
+    noise = rng.standard_normal(round(seconds * found.rate)) if spec.noise_snr_db is not None else None
     stems = mix(spec, target, other, found.rate, noise)
     spans: list[tuple[int, int, str]] = []
-    if overlap < 1.0 and rng.random() < 0.6:
+    if spec.overlap < 1.0 and rng.random() < 0.6:
         start, end = (round(t * found.rate) for t in spec.target_slot)
         spans.append((start, end, "+"))
         text = text if rng.random() < 0.5 else ""
     return stems, text, spans
+
+
+def draw_mix(rng: np.random.Generator, seconds: float, noisy: float = 0.0) -> Mix:
+    """Overlap, order, levels and, in a share ``noisy``, noise."""
+    overlap = 1.0 if rng.random() < 0.6 else float(rng.uniform(0.2, 1.0))
+    noise_snr = float(rng.uniform(3.0, 10.0)) if rng.random() < noisy else None
+    level = float(rng.uniform(-31.0, -19.0))
+    return Mix(seconds, float(rng.uniform(-5, 5)), overlap, bool(rng.integers(2)), level, noise_snr)
 
 
 def _pair(found: Pool, draws: Draws, rng: np.random.Generator, n: int) -> list[tuple[Float, str]]:
