@@ -1,7 +1,8 @@
 """Put the encoders of the small proof into the package, in half precision, with what they were trained on.
 
 ``python tools/bundle_tiny_uniwhisper.py runs/uniwhisper --audio ../shared/audio/manifest.jsonl`` reads what
-``tools/train_tiny_uniwhisper.py`` left in its folder: ``base`` and ``uni``, their logs, and the records.
+``tools/train_tiny_uniwhisper.py`` left in its folder: ``base`` and ``uni``, their logs, and the records. A folder that
+has no log of ``base`` began at the package's, which stays as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope.audio.corpus import read_manifest
-from otoscope.models.bundled.tiny_whisper import BASE, RESULT, WEIGHTS
+from otoscope.models.bundled.tiny_whisper import BASE, RESULT, WEIGHTS, about
 from otoscope.training.uniwhisper.recipe import read_recipe
 from otoscope.training.uniwhisper.records import Record
 
@@ -30,6 +31,9 @@ def main() -> None:
     sums = {c.path.resolve(): c.sha256 for c in read_manifest(chosen.audio)}
     before: set[str] = set()
     for name, stage in STAGES.items():
+        if stage == "base" and not (chosen.work / stage / "log.jsonl").is_file():
+            before |= set(about(BASE)["trained_on_sha256"])
+            continue
         found = _facts(chosen.work, stage, sums)
         before |= set(found["trained_on_sha256"])
         found["trained_on_sha256"] = sorted(before)

@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 #: What no encoder of this tool is trained on.
 SPEAKERS, FOLD, INSTRUMENTS = ("theo", "yweweler"), 4, ("clarinet", "glockenspiel")
-SEEDS, STRINGS = 60, 6000
+SEEDS, STRINGS, VOICES = 60, 6000, 1500
+#: Files of records; the base is trained on the first alone.
+SOURCES = ("speech", "voices", "sound", "music")
 _SAME = {"fire_crackling": "fire_crackle"}
 
 
@@ -64,35 +67,59 @@ def main() -> None:
 
 def data(audio: Path, work: Path) -> None:
     write_records(speech(audio, work), work / "speech.jsonl")
+    write_records(voices(audio, work), work / "voices.jsonl")
     write_records([*recorded(audio, work), *made("event", "sound")], work / "sound.jsonl")
     write_records([*made("note", "music"), *made("phrase", "music")], work / "music.jsonl")
     write_manifest(work / "esc10.jsonl", parts(audio))
-    for name in ("speech", "sound", "music"):
+    for name in SOURCES:
         records = read_records(work / f"{name}.jsonl")
         print(f"{name}: {len(records)} records, {sum(r.duration_s for r in records) / 3600:.2f} h")
 
 
 def speech(audio: Path, work: Path) -> Iterator[dict[str, Any]]:
-    """Strings of digits of one speaker, and who speaks of those that are known."""
+    """Strings of digits of one speaker."""
+    for k in range(STRINGS):
+        rng = child(0, "uniwhisper-string", k)
+        yield from _string(f"digits-{k}", "asr", _digits(audio), work, rng, 6)
+
+
+def voices(audio: Path, work: Path) -> Iterator[dict[str, Any]]:
+    """Who of the speakers that are not held out says a few digits: what tells voices apart stays in the encoder."""
+    by = {name: clips for name, clips in _digits(audio).items() if name not in SPEAKERS}
+    for k in range(VOICES):
+        rng = child(0, "uniwhisper-voice", k)
+        yield from _string(f"voice-{k}", "speaker", by, work, rng, 3)
+
+
+def _string(
+    key: str, task: str, by: dict[str, list[Any]], work: Path, rng: np.random.Generator, longest: int
+) -> Iterator[dict[str, Any]]:
+    """A record of 1 to ``longest`` digits by one speaker, asked for the digits or for the speaker; none where it would
+    last more than 6.5 s."""
+    speaker = sorted(by)[int(rng.integers(len(by)))]
+    clips = [by[speaker][int(i)] for i in rng.integers(len(by[speaker]), size=int(rng.integers(1, longest + 1)))]
+    gaps = [round(float(g), 3) for g in rng.uniform(0.05, 0.4, len(clips) - 1)]
+    seconds = sum(c.duration_s for c in clips) + sum(gaps)
+    if seconds > 6.5:
+        return
+    said = " ".join(DIGITS[int(c.labels["digit"])] for c in clips)
+    yield {
+        "key": key, "task": task, "answer": said if task == "asr" else speaker,
+        "parts": [{"path": os.path.relpath(c.path, work)} for c in clips], "gaps_s": gaps,
+        "duration_s": round(seconds, 3),
+        "domain": "speech", "dataset": "fsdd", "group": speaker, "license": "CC BY-SA 4.0",
+        "split": "test" if speaker in SPEAKERS else "train",
+    }  # fmt: skip
+
+
+@cache
+def _digits(audio: Path) -> dict[str, list[Any]]:
+    """Recorded digits by speaker."""
     by: dict[str, list[Any]] = {}
     for clip in read_manifest(audio):
         if "digit" in clip.labels:
             by.setdefault(str(clip.labels["speaker"]), []).append(clip)
-    for k in range(STRINGS):
-        rng = child(0, "uniwhisper-string", k)
-        speaker = sorted(by)[int(rng.integers(len(by)))]
-        clips = [by[speaker][int(i)] for i in rng.integers(len(by[speaker]), size=int(rng.integers(1, 7)))]
-        gaps = [round(float(g), 3) for g in rng.uniform(0.05, 0.4, len(clips) - 1)]
-        seconds = sum(c.duration_s for c in clips) + sum(gaps)
-        if seconds > 6.5:
-            continue
-        yield {
-            "key": f"digits-{k}", "task": "asr", "answer": " ".join(DIGITS[int(c.labels["digit"])] for c in clips),
-            "parts": [{"path": os.path.relpath(c.path, work)} for c in clips], "gaps_s": gaps,
-            "duration_s": round(seconds, 3),
-            "domain": "speech", "dataset": "fsdd", "group": speaker, "license": "CC BY-SA 4.0",
-            "split": "test" if speaker in SPEAKERS else "train",
-        }  # fmt: skip
+    return by
 
 
 def recorded(audio: Path, work: Path) -> Iterator[dict[str, Any]]:
@@ -145,7 +172,7 @@ def text_model(work: Path, steps: int = 1500, rows: int = 32) -> None:
 
     if (work / "lm" / "config.json").is_file():
         return
-    records = [r for n in ("speech", "sound", "music") for r in read_records(work / f"{n}.jsonl")]
+    records = [r for n in SOURCES for r in read_records(work / f"{n}.jsonl")]
     bank = Bank.read().with_labels(records)
     texts = [f"{bank.instruction(r, 0, e)}\n{bank.answer(r, 0, e)}" for r in records[::7] for e in range(2)]
     tokenizer = make_tokenizer(texts, 600)

@@ -24,11 +24,12 @@ TASKS = ("probes/notes", "probes/phrases")
 
 def losses(every: int = 500) -> str:
     """Loss by answer token over the continued training; held-out losses are of the averaged weights."""
-    rows = [["step", "digits", "sounds", "instruments", "held-out sounds", "held-out instruments"], ["---"] * 6]
+    header = ["step", "digits", "speakers", "sounds", "instruments", "held-out sounds", "held-out instruments"]
+    rows = [header, ["---"] * len(header)]
     for line in about(RESULT)["curve"]:
         if line["step"] == 50 or line["step"] % every == 0:
             told = line["loss"], line.get("held_out", {})
-            found = [told[0].get(t) for t in ("asr", "sound", "instrument")]
+            found = [told[0].get(t) for t in ("asr", "speaker", "sound", "instrument")]
             found += [told[1].get(t) for t in ("sound", "instrument")]
             rows.append([str(line["step"]), *("" if x is None else f"{x:.2f}" for x in found)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -25,7 +25,8 @@ from otoscope.stats.correction import holm
 from otoscope.tasks.probes.findings import p_text, shown
 from otoscope.tasks.probes.study import Reading, Study, Versus
 
-SEEDS = ("matched-1", "matched-2", "matched-3")
+#: The recipe as it is, and without what it does against forgetting beside replaying speech; three seeds each.
+KEPT, PLAIN = (tuple(f"{name}-{seed}" for seed in (1, 2, 3)) for name in ("kept", "matched"))
 #: Run -> what it is, and what it is compared with. Whisper's own decoder goes without CTC, so the run that differs in
 #: the decoder alone is "no-ctc".
 ABLATIONS: Mapping[str, tuple[str, Sequence[str]]] = {
@@ -84,11 +85,11 @@ class Proof:
 
     # --- tables ---
 
-    def matched(self) -> str:
-        """Every seed against the base, and their mean with its interval."""
+    def seeds(self, runs: Sequence[str]) -> str:
+        """Every seed of a recipe against the base, and their mean with its interval."""
         base = self.readings[BASE]
-        each = [{(v.probe, v.domain): v for v in self.against(base, self.readings[s])} for s in SEEDS]
-        whole = corrected(self.against(base, self.mean(SEEDS)))
+        each = [{(v.probe, v.domain): v for v in self.against(base, self.readings[s])} for s in runs]
+        whole = corrected(self.against(base, self.mean(runs)))
         rows = []
         for v in sorted(whole, key=lambda v: (DOMAINS.index(v.domain), v.probe)):
             own = [float(e[v.probe, v.domain].difference.value or 0.0) for e in each]
@@ -96,14 +97,18 @@ class Proof:
             sign = "one sign" if len(signs) == 1 else "both signs"
             rows.append([v.domain, v.probe, *(f"{d:+.3f}" for d in own), sign, shown(v.difference, sign=True) or "",
                          p_text(v.p_holm)])  # fmt: skip
-        header = ["domain", "probe", *(f"seed {s[-1]}" for s in SEEDS), "over seeds", "mean of the three", "p (Holm)"]
+        header = ["domain", "probe", *(f"seed {s[-1]}" for s in runs), "over seeds", "mean of the three", "p (Holm)"]
         return markdown(header, rows)
 
     def speech(self) -> str:
         """Whether the fall of speech is shown to be less than the margin, by task too."""
         rows = []
         base = self.readings[BASE]
-        sides = [*((s, self.readings[s]) for s in SEEDS), ("mean of the three", self.mean(SEEDS))]
+        sides = []
+        for runs in (KEPT, PLAIN):
+            if self.there(*runs):
+                mean = (f"mean of {runs[0][:-2]}", self.mean(runs))
+                sides += [*((s, self.readings[s]) for s in runs), mean]
         for name, after in sides:
             for v in self.against(base, after):
                 if v.domain == "speech":
@@ -133,7 +138,7 @@ class Proof:
     def costs(self) -> str:
         """Steps, processor time and last losses per answer token of every run."""
         rows = []
-        for name in [*SEEDS, *ABLATIONS]:
+        for name in [*KEPT, *PLAIN, *ABLATIONS]:
             log = self.work / name / "log.jsonl"
             if not (self.work / name / "encoder" / "model.safetensors").is_file():
                 continue
@@ -164,8 +169,8 @@ class Proof:
 
     def tables(self) -> Mapping[str, str]:
         """By the name of their mark."""
-        found = {"matched": self.matched(), "speech": self.speech(), "ablations": self.ablations(),
-                 "costs": self.costs()}  # fmt: skip
+        found = {"speech": self.speech(), "ablations": self.ablations(), "costs": self.costs()}
+        found |= {runs[0][:-2]: self.seeds(runs) for runs in (KEPT, PLAIN) if self.there(*runs)}
         if (self.work / "forgetting.json").is_file():
             found["forgetting"] = self.forgetting()
         return found

@@ -5,9 +5,10 @@
 Everything begins at the encoder ``tiny-whisper-base`` of the package. ``data`` and ``lm`` are those of
 ``tools/train_tiny_uniwhisper.py``; ``decoder`` trains a Whisper decoder on the digits that the base knows, with the
 base held still, so that "Whisper's own decoder" is one that has learned to read this encoder. Each run is
-``recipes/tiny-uniwhisper.toml`` cut to ``--steps`` (its schedule ends there) and changed in what its name says.
-Finished runs are passed over and a stopped one goes on, so the same command may be given again; ``probe`` reads all
-encoders by ``otoscope run encoders``, ``forget`` by that decoder, which knows none of them but the base.
+``recipes/tiny-uniwhisper.toml`` cut to ``--steps`` (its schedule ends there): ``kept`` as it is, ``matched`` without
+the question who speaks and without distillation, the others changed from ``matched`` in what their names say. Finished
+runs are passed over and a stopped one goes on, so the same command may be given again; ``probe`` reads all encoders by
+``otoscope run encoders``, ``forget`` by that decoder, which knows none of them but the base.
 ``python tools/uniwhisper_matched.py runs/uniwhisper`` prints tables.
 """
 
@@ -35,16 +36,22 @@ STAGES = ("probe", "forget")
 
 Change = tuple[str, str]
 _SPEECH = '[[sources]]\nname = "digits"\nmanifest = "speech.jsonl"\ngroup = "speech"\n\n'
+_VOICES = '[[sources]]\nname = "voices"\nmanifest = "voices.jsonl"\ngroup = "speech"\n\n'
 _LM = 'source = "lm"\nkind = "frozen"'
+#: What the recipe does against forgetting beside replaying speech, taken away.
+_PLAIN: Sequence[Change] = ((_VOICES, ""), ("distil = 5.0\n", ""))
 #: Name of a run -> seed, and what is replaced in the recipe's text.
 RUNS: Mapping[str, tuple[int, Sequence[Change]]] = {
-    "matched-1": (1, ()),
-    "matched-2": (2, ()),
-    "matched-3": (3, ()),
-    "no-replay": (1, ((_SPEECH, ""), ("shares = { speech = [0.5, 0.4] }\n", ""))),
-    "trainable": (1, ((_LM, 'source = "lm"\nkind = "trainable"'),)),
-    "own-decoder": (1, ((_LM, 'source = "whisper"\nkind = "whisper"'), ("ctc = 0.5\n", ""))),
-    "no-ctc": (1, (("ctc = 0.5\n", ""),)),
+    "kept-1": (1, ()),
+    "kept-2": (2, ()),
+    "kept-3": (3, ()),
+    "matched-1": (1, _PLAIN),
+    "matched-2": (2, _PLAIN),
+    "matched-3": (3, _PLAIN),
+    "no-replay": (1, (*_PLAIN, (_SPEECH, ""), ("shares = { speech = [0.5, 0.4] }\n", ""))),
+    "trainable": (1, (*_PLAIN, (_LM, 'source = "lm"\nkind = "trainable"'))),
+    "own-decoder": (1, (*_PLAIN, (_LM, 'source = "whisper"\nkind = "whisper"'), ("ctc = 0.5\n", ""))),
+    "no-ctc": (1, (*_PLAIN, ("ctc = 0.5\n", ""))),
 }
 #: The one that the ablations are compared with, and the one for the run that cannot have the auxiliary.
 REFERENCE = {"own-decoder": "no-ctc"}
@@ -62,7 +69,7 @@ def main() -> None:
     work: Path = chosen.work
     work.mkdir(parents=True, exist_ok=True)
     tiny = _tool("train_tiny_uniwhisper")
-    if not (work / "music.jsonl").is_file():
+    if not all((work / f"{name}.jsonl").is_file() for name in tiny.SOURCES):
         tiny.data(chosen.audio, work)
     tiny.text_model(work)
     begin(work)
@@ -145,7 +152,7 @@ def decoder(work: Path, steps: int = DECODER_STEPS) -> None:
         drawn(work, tokenizer)
     changes = (
         ("steps = 2800", f"steps = {steps}\nadapter_steps = {steps}"), ('source = "base/encoder"', 'source = "drawn"'),
-        (_LM, 'source = "drawn"\nkind = "whisper"'), ("ctc = 0.5\n", ""),
+        (_LM, 'source = "drawn"\nkind = "whisper"'), ("ctc = 0.5\n", ""), *_PLAIN,
         ('[[sources]]\nname = "sounds"\nmanifest = "sound.jsonl"\ngroup = "sound"\n\n', ""),
         ('[[sources]]\nname = "music"\nmanifest = "music.jsonl"\ngroup = "music"\n\n', ""),
         ("shares = { speech = [0.5, 0.4] }\n", ""),
