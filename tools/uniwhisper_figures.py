@@ -3,7 +3,7 @@
 ``python tools/uniwhisper_figures.py`` prints the losses of the training that ``docs/explanation/uniwhisper.md`` shows,
 from the facts beside the weights. With ``--run runs/encoders``, a directory of ``otoscope run encoders --model
 tiny-whisper-base --model tiny-uniwhisper``, it prints how often the probes name the instruments that were held out of
-the training, and the others.
+the training, and the others, and how the mean of the speech tasks changes over whole voices.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from otoscope.models.bundled.tiny_whisper import BASE, RESULT, about
 from otoscope.results.store import Results
+from otoscope.tasks.probes.study import Reading, Study
 
 HELD_OUT = ("clarinet", "glockenspiel")
 TASKS = ("probes/notes", "probes/phrases")
@@ -55,6 +56,28 @@ def instruments(run: Path) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def speech(run: Path) -> str:
+    """The mean of the speech tasks, after less before: whole voices are drawn, with all that they say in every task,
+    because both tasks hear the same recordings (bootstrap, 95 %)."""
+    rows = [["probe", "voices", "difference over whole voices"], ["---"] * 3]
+    read: dict[str, dict[str, dict[str, Reading]]] = {}
+    for r in Study(Results.open(run)).last:
+        if r.domain == "speech" and r.model in (BASE, RESULT):
+            read.setdefault(r.probe, {}).setdefault(r.task, {})[r.model] = r
+    for probe, tasks in sorted(read.items()):
+        gains: dict[str, dict[str, list[float]]] = {}
+        for task, sides in tasks.items():
+            after = dict(zip(sides[RESULT].items, sides[RESULT].shares.tolist(), strict=True))
+            for item, share in zip(sides[BASE].items, sides[BASE].shares.tolist(), strict=True):
+                voice = item.rpartition("/")[2].partition("-")[0]
+                gains.setdefault(voice, {}).setdefault(task, []).append(after[item] - share)
+        means = np.array([np.mean([np.mean(v) for v in by.values()]) for by in gains.values()])
+        drawn = np.random.default_rng(0).integers(len(means), size=(20000, len(means)))
+        low, high = np.quantile(means[drawn].mean(1), [0.025, 0.975])
+        rows.append([probe, str(len(means)), f"{means.mean():+.3f} [{low:+.3f}, {high:+.3f}]"])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def _instrument(item: str) -> str:
     return item.rpartition("/")[2].rpartition("-")[0]
 
@@ -78,4 +101,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path)
     chosen = parser.parse_args()
-    print(losses() if chosen.run is None else instruments(chosen.run))
+    print(losses() if chosen.run is None else f"{instruments(chosen.run)}\n\n{speech(chosen.run)}")
