@@ -1,7 +1,8 @@
 """Put a trained tiny audio language model into the package.
 
 ``python tools/bundle_tiny_audiolm.py runs/tiny-audiolm --folds runs/fold-theo ...`` copies the checkpoint that
-``tools/train_tiny_audiolm.py`` wrote, and joins its facts with those of the runs that left a speaker and a fold out.
+``tools/train_tiny_audiolm.py`` or ``tools/blend_tiny_audiolm.py`` wrote, and joins its facts with those of the runs
+that left a speaker and a fold out.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ def main() -> None:
     facts = {
         "recipe": whole["recipe"],
         "begun_from": whole["begun_from"],
+        "blend": whole.get("blend"),
         "seeds": whole["seeds"],
         "folds": [{"left_out": f["left_out"], "recipe": f["recipe"], "held_out": f["held_out"]} for f in folds],
-        "generated": {"held_out": whole["held_out"]},
+        "generated": {"held_out": whole["held_out"], "items_seed": whole.get("items_seed", 77)},
         "trained_on_sha256": whole["trained_on_sha256"],
     }
     if FOLDER.exists():

@@ -88,9 +88,15 @@ def _notes() -> tuple[str, ...]:
 
 
 def _whole(facts: dict[str, Any]) -> str:
-    """All stages; from the second on there are more noises under the sounds, and none."""
+    """All stages; from the second on there are more noises under the sounds, and none. The weights may be a mean of the
+    last stage's and an earlier one's."""
     first, *later = (_length(recipe) for recipe in [*facts["begun_from"], facts["recipe"]])
-    return ", then ".join([first, *(f"{stage}, with more noises and none" for stage in later)])
+    told = ", then ".join([first, *(f"{stage}, with more noises and none" for stage in later)])
+    blend = facts.get("blend")
+    if blend is None:
+        return told
+    share, stage = blend["share"], blend["stage"]
+    return f"{told}; the mean of the weights after the last stage ({share:g}) and after stage {stage} ({1 - share:g})"
 
 
 def _length(recipe: dict[str, Any]) -> str:
