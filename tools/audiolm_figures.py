@@ -47,8 +47,8 @@ def _title(folds: Sequence[dict[str, Any]]) -> str:
 
 
 def _chance(name: str, columns: Sequence[tuple[str, Sequence[Figures]]]) -> str:
-    found = next(figures[name] for _, runs in columns for figures in runs if name in figures)
-    return f"{found['chance']:.2f}" if "chance" in found else ""
+    found = [figures[name] for _, runs in columns for figures in runs if name in figures]
+    return " or ".join(dict.fromkeys(f"{f['chance']:.2f}" for f in found if "chance" in f))
 
 
 def _cell(runs: Sequence[Figures]) -> str:
