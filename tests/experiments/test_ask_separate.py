@@ -235,7 +235,7 @@ def test_kept_outputs_survive_deletion_and_refuse_damage(tmp_path, filters) -> N
 def test_a_dry_run_tries_both_cells_and_writes_nothing(tmp_path) -> None:
     exp = experiment()
     settings = Settings()
-    lines = forecast(exp, make_plan(exp, settings), settings, tmp_path / "run")
+    lines = list(forecast(exp, make_plan(exp, settings), settings, tmp_path / "run"))
     assert [line.n_items for line in lines] == [10, 10]
     assert all(line.seconds_left > 0 and line.bytes_left > 0 and not line.note for line in lines)
     stems = 10 * 2 * 4 * 24000  # two float32 stems of 1.5 s, kept once

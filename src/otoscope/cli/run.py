@@ -184,8 +184,9 @@ def _dry_run(exp: Any, settings: Any, directory: Path, as_json: bool) -> int:
 
     plan = make_plan(exp, settings)
     quiet = as_json or not sys.stderr.isatty()
-    with click.progressbar(length=len(plan.cells), label="trying cells", file=sys.stderr, hidden=quiet) as bar:
-        lines = forecast(exp, plan, settings, directory, lambda alias: bar.update(1))
+    tried = forecast(exp, plan, settings, directory)
+    with click.progressbar(tried, len(plan.cells), "trying cells", hidden=quiet, file=sys.stderr) as bar:
+        lines = list(bar)
     total_s = sum(x.seconds_left or 0.0 for x in lines)
     total_b = sum(x.bytes_left or 0.0 for x in lines)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,22 +45,13 @@ class Forecast:
         return asdict(self)
 
 
-def forecast(
-    exp: Experiment,
-    plan: Plan,
-    settings: Settings,
-    directory: Path,
-    emit: Callable[[str], None] = lambda alias: None,
-) -> list[Forecast]:
-    """A line per cell. Loads each model once; writes nothing. ``emit`` is told of every cell before it is tried."""
+def forecast(exp: Experiment, plan: Plan, settings: Settings, directory: Path) -> Iterator[Forecast]:
+    """A line per cell, as each is tried. Loads each model once; writes nothing."""
     workshop = Workshop(replace(settings, embeddings=None))  # what encoding costs, and nothing is written
     done = _done(directory)
     outputs = InMemory()  # shared by the cells, as the run directory is
-    lines = []
     for p in plan.cells:
-        emit(p.cell.alias)
-        lines.append(_line(exp, p, workshop, done.get(p.id, 0), outputs))
-    return lines
+        yield _line(exp, p, workshop, done.get(p.id, 0), outputs)
 
 
 def _done(directory: Path) -> dict[str, int]:
