@@ -50,6 +50,10 @@ class Told:
     def loss(self) -> float:
         return sum(self.losses.values()) / max(1, sum(self.tokens.values()))
 
+    def measured(self, name: str, total: float) -> None:
+        """Add what an auxiliary measured of a batch, summed over the batch."""
+        self.extra[name] = self.extra.get(name, 0.0) + total
+
 
 class Trainer:
     """One run in ``folder``. ``stop`` ends it early at a step (the schedule stays that of the whole run)."""
@@ -244,7 +248,7 @@ class Trainer:
         if o.ctc:
             targets = [a if t in o.ctc_tasks else [] for a, t in zip(laid.answers, laid.tasks, strict=True)]
             digits = ctc_loss(self.listener, heard, targets)
-            told.extra["ctc"] = told.extra.get("ctc", 0.0) + float(digits.detach())
+            told.measured("ctc", float(digits.detach()))
             loss = loss + o.ctc * digits
         if self.start is not None:
             loss = loss + self._units(laid) * self._held(heard, laid, told)
@@ -258,7 +262,7 @@ class Trainer:
         if o.l2_init:
             pairs = zip(self.listener.encoder.parameters(), self.start.parameters(), strict=True)
             pull = sum((((a - b) ** 2).sum() for a, b in pairs if a.requires_grad), start=held)
-            told.extra["l2_init"] = told.extra.get("l2_init", 0.0) + self._units(laid) * float(pull.detach())
+            told.measured("l2_init", self._units(laid) * float(pull.detach()))
             held = held + o.l2_init * pull
         if o.distil:
             kinds = {s.name: s.group for s in self.parts.sources}
@@ -267,7 +271,7 @@ class Trainer:
                 with torch.no_grad():
                     then = heard_by(self.start, laid.mel[rows])
                 gap = nn.functional.mse_loss(heard.states[rows], then)
-                told.extra["distil"] = told.extra.get("distil", 0.0) + self._units(laid) * float(gap.detach())
+                told.measured("distil", self._units(laid) * float(gap.detach()))
                 held = held + o.distil * gap
         return held
 
