@@ -52,11 +52,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        if args.memory:
-            show(_memory(args, root), args.json)
-            return
-        build(Plan(families=("presence",), lengths_s=tuple(args.lengths), items=args.items), root / "data")
+        lengths, items = (args.lengths[:1], max(args.memory)) if args.memory else (args.lengths, args.items)
+        build(Plan(families=("presence",), lengths_s=tuple(lengths), items=items), root / "data")
         model, called = _model(args.model, root)
+        if args.memory:
+            show(_memory(args.memory, lengths[0], model, called, root / "data"), args.json)
+            return
         n = args.items * len(args.lengths)
         loop, run, half = (_child(k, model, root / "data", m) for k, m in (("loop", n), ("run", n), ("run", n // 2)))
     if loop["answers"] != run["answers"]:
@@ -81,19 +82,13 @@ def main() -> None:
     show([row], args.json)
 
 
-def _memory(args: argparse.Namespace, root: Path) -> list[dict[str, Any]]:
-    from otoscope.tasks.longaudio.builder import Plan, build
-
-    length = args.lengths[0]
-    build(Plan(families=("presence",), lengths_s=(length,), items=max(args.memory)), root / "data")
-    model, called = _model(args.model, root)
-    rows: list[dict[str, Any]] = []
-    for n in args.memory:
-        peak = _child("few", model, root / "data", n)["peak_mb"]
-        first = rows[0]["run peak MB"] if rows else peak
-        rows.append({"model": called, "items": n, "sound, s": length, "settings": len(FEW), "run peak MB": peak,
-                     "re the first": peak / first})  # fmt: skip
-    return rows
+def _memory(counts: Sequence[int], length: float, model: str, called: str, data: Path) -> list[dict[str, Any]]:
+    peaks = [_child("few", model, data, n)["peak_mb"] for n in counts]
+    return [
+        {"model": called, "items": n, "sound, s": length, "settings": len(FEW), "run peak MB": peak,
+         "re the first": peak / peaks[0]}
+        for n, peak in zip(counts, peaks, strict=True)
+    ]  # fmt: skip
 
 
 def _model(name: str | None, root: Path) -> tuple[str, str]:

@@ -116,13 +116,14 @@ def measure(
         }
         fine = np.tile(np.arange(wanted.shape[-1] // 2) >= network.codec.bands, 2)
         best = stems[max(steps)].target.samples[0]
+        before = si_sdr_db(case.mixture, case.target)
+        ideal = ideal_mask_db(case, rate) - before
         for s, found in stems.items():
             estimate = found.target.samples[0]
             assert found.latents is not None
-            before = si_sdr_db(case.mixture, case.target)
             values = {
                 "si_sdri_db": si_sdr_db(estimate, case.target) - before,
-                "ideal_mask_db": ideal_mask_db(case, rate) - before if s == max(steps) else None,
+                "ideal_mask_db": ideal if s == max(steps) else None,
                 "stoi": _or_none(stoi, estimate, case.target, rate),
                 "pesq_nb": _or_none(pesq_nb, estimate, case.target, rate) if case.kind == "speech" else None,
                 "latent_error": float(np.sqrt(np.square(found.latents - wanted).mean())),
