@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from otoscope.models.bundled.tiny_whisper import BASE, RESULT, about
 from otoscope.results.store import Results
@@ -33,7 +34,7 @@ def losses(every: int = 500) -> str:
             found = [told[0].get(t) for t in ("asr", "speaker", "sound", "instrument")]
             found += [told[1].get(t) for t in ("sound", "instrument")]
             rows.append([str(line["step"]), *("" if x is None else f"{x:.2f}" for x in found)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _markdown(rows)
 
 
 def instruments(run: Path) -> str:
@@ -46,14 +47,13 @@ def instruments(run: Path) -> str:
         for held in (True, False):
             items = sorted(i for i in before if (_instrument(i) in HELD_OUT) is held)
             gain = np.array([after[i] - before[i] for i in items])
-            drawn = np.random.default_rng(0).integers(len(gain), size=(4000, len(gain)))
-            low, high = np.quantile(gain[drawn].mean(1), [0.025, 0.975])
+            low, high = _interval(gain, 4000)
             means = [float(np.mean([side[i] for i in items])) for side in (before, after)]
             rows.append(
                 [probe, "held out" if held else "others", str(len(items)), *(f"{m:.2f}" for m in means),
                  f"{gain.mean():+.2f} [{low:+.2f}, {high:+.2f}]"]
             )  # fmt: skip
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _markdown(rows)
 
 
 def speech(run: Path) -> str:
@@ -67,14 +67,24 @@ def speech(run: Path) -> str:
     for probe, tasks in sorted(read.items()):
         gains: dict[str, dict[str, list[float]]] = {}
         for task, sides in tasks.items():
-            after = dict(zip(sides[RESULT].items, sides[RESULT].shares.tolist(), strict=True))
-            for item, share in zip(sides[BASE].items, sides[BASE].shares.tolist(), strict=True):
-                voice = item.rpartition("/")[2].partition("-")[0]
-                gains.setdefault(voice, {}).setdefault(task, []).append(after[item] - share)
+            before, after = sides[BASE], sides[RESULT]
+            then = dict(zip(after.items, after.shares.tolist(), strict=True))
+            for item, voice, share in zip(before.items, before.groups, before.shares.tolist(), strict=True):
+                gains.setdefault(voice, {}).setdefault(task, []).append(then[item] - share)
         means = np.array([np.mean([np.mean(v) for v in by.values()]) for by in gains.values()])
-        drawn = np.random.default_rng(0).integers(len(means), size=(20000, len(means)))
-        low, high = np.quantile(means[drawn].mean(1), [0.025, 0.975])
+        low, high = _interval(means, 20000)
         rows.append([probe, str(len(means)), f"{means.mean():+.3f} [{low:+.3f}, {high:+.3f}]"])
+    return _markdown(rows)
+
+
+def _interval(values: NDArray[np.float64], resamples: int) -> tuple[float, float]:
+    """Of the mean, by bootstrap over ``values``."""
+    drawn = np.random.default_rng(0).integers(len(values), size=(resamples, len(values)))
+    low, high = np.quantile(values[drawn].mean(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

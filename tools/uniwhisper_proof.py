@@ -53,8 +53,6 @@ RUNS: Mapping[str, tuple[int, Sequence[Change]]] = {
     "own-decoder": (1, (*_PLAIN, (_LM, 'source = "whisper"\nkind = "whisper"'), ("ctc = 0.5\n", ""))),
     "no-ctc": (1, (*_PLAIN, ("ctc = 0.5\n", ""))),
 }
-#: The one that the ablations are compared with, and the one for the run that cannot have the auxiliary.
-REFERENCE = {"own-decoder": "no-ctc"}
 
 
 def main() -> None:
